@@ -1,0 +1,1 @@
+"""Server-rendered HTML: the start page and the flame graph page."""

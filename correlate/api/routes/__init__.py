@@ -1,0 +1,1 @@
+"""REST endpoints, one file per resource: parse, call a service, render."""

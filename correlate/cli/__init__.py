@@ -1,0 +1,1 @@
+"""The `correlate` command: prints, exit codes and progress bars around the services."""

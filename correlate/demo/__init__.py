@@ -1,0 +1,1 @@
+"""The recorded traffic that ships with the package, and its replay."""

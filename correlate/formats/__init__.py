@@ -1,0 +1,1 @@
+"""Bytes to tables and back: pure, columnar, no I/O and no clock."""

@@ -1,0 +1,1 @@
+"""Correlation: which samples belong to which spans, by what evidence. Pure."""

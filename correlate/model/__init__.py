@@ -1,0 +1,1 @@
+"""Small frozen values: ids, profile types, queries and answers."""

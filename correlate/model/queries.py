@@ -1,0 +1,36 @@
+"""Questions to the store, as values."""
+
+from dataclasses import dataclass
+
+from correlate.model.ids import TraceId
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFilter:
+    """Which samples are wanted. All conditions hold together, except that a span *or* the trace may match.
+
+    Attributes:
+        service_ids: hashes of the services' names; empty: any service.
+        type_ids: hashes of the profile type ids; empty: any type.
+        start_ns: samples whose own interval ends before this are left out.
+        end_ns: samples that begin after this are left out.
+        spans: span ids that samples may name; empty together with `trace` None: every sample.
+        trace: a trace that samples may name, with or without a span.
+        profiles: content hashes of profiles whose samples are wanted, whatever they name; empty: no condition.
+    """
+
+    service_ids: tuple[int, ...]
+    type_ids: tuple[int, ...]
+    start_ns: int
+    end_ns: int
+    spans: tuple[int, ...] = ()
+    trace: TraceId | None = None
+    profiles: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A half-open interval of time, nanoseconds since the Unix epoch."""
+
+    start_ns: int
+    end_ns: int

@@ -1,0 +1,1 @@
+"""Delta lake and SQL state behind the ports. The only place that touches disks and databases."""

@@ -1,0 +1,1 @@
+"""The columns everything travels in: schemas, stable ids, symbol tables."""

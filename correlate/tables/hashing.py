@@ -1,0 +1,115 @@
+"""Stable 64-bit content hashes, vectorised.
+
+Writers on different machines must give the same string, frame and stack the same id without talking to each other, so
+the functions here are frozen: xxh3-64 over UTF-8 for text, splitmix64's finaliser for integers, and a positional sum
+for sequences. Changing any of them makes old and new data strangers; a golden test guards the values.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import polars_hash as plh
+
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+def mix(values: npt.NDArray[np.int64] | U64) -> U64:
+    """Scramble 64-bit integers one to one (splitmix64's finaliser, Steele et al. 2014)."""
+    z = values.view(np.uint64) + _GOLDEN
+    z ^= z >> np.uint64(30)
+    z *= _MIX_1
+    z ^= z >> np.uint64(27)
+    z *= _MIX_2
+    z ^= z >> np.uint64(31)
+    return z
+
+
+def hash_text(column: pl.Series) -> I64:
+    """Hash a String column to signed 64-bit ids; the empty string and null hash to 0, meaning "none"."""
+    frame = pl.DataFrame({"t": column.fill_null("")})
+    hashed = frame.select(
+        pl.when(pl.col("t") == "").then(pl.lit(0, pl.UInt64)).otherwise(plh.col("t").nchash.xxh3_64())
+    )
+    return hashed.to_series().to_numpy().view(np.int64).copy()
+
+
+def hash_one(text: str) -> int:
+    """Hash a single string as `hash_text` does."""
+    return int(hash_text(pl.Series([text]))[0])
+
+
+def combine(columns: Sequence[I64]) -> I64:
+    """Hash rows of equally long integer columns; the order of the columns matters."""
+    acc = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        acc = mix(acc ^ mix(np.ascontiguousarray(column, dtype=np.int64)))
+    return acc.view(np.int64)
+
+
+def hash_rows(frame: pl.DataFrame) -> I64:
+    """Hash the rows of a frame of String, Boolean and integer columns, in column order."""
+    return combine([_as_int64(frame[name]) for name in frame.columns])
+
+
+def prefix_hashes(items: I64, offsets: I64) -> I64:
+    """Hash every prefix of every sequence, so that equal prefixes get equal ids.
+
+    Args:
+        items: the flat items of all sequences, for instance frame ids root first.
+        offsets: where each sequence starts, plus the end: n + 1 values.
+
+    Returns:
+        One hash per item: that of its sequence up to and including it. Never 0.
+    """
+    running, depth, starts = _running_sums(items, offsets)
+    before = np.concatenate([np.zeros(1, np.uint64), running])[starts]
+    hashed = mix(running - before + depth.view(np.uint64)).view(np.int64)
+    hashed[hashed == 0] = 1
+    return hashed
+
+
+def sequence_hashes(items: I64, offsets: I64) -> I64:
+    """Hash whole sequences; the empty sequence hashes to 0. Equal to the last prefix hash of each sequence."""
+    result = np.zeros(len(offsets) - 1, np.int64)
+    lengths = np.diff(offsets)
+    filled = lengths > 0
+    running, _, _ = _running_sums(items, offsets)
+    running = np.concatenate([np.zeros(1, np.uint64), running])
+    sums = running[offsets[1:][filled]] - running[offsets[:-1][filled]]
+    hashed = mix(sums + (lengths[filled] - 1).view(np.uint64)).view(np.int64)
+    hashed[hashed == 0] = 1
+    result[filled] = hashed
+    return result
+
+
+def bag_hashes(rows: I64, group: I64, groups: int) -> I64:
+    """Hash groups of rows so that the order of rows within a group does not matter but repetition does."""
+    sums = np.zeros(groups, np.uint64)
+    np.add.at(sums, group, mix(rows))
+    counts = np.bincount(group, minlength=groups).astype(np.uint64)
+    return mix(sums ^ mix(counts)).view(np.int64)
+
+
+def _running_sums(items: I64, offsets: I64) -> tuple[U64, I64, I64]:
+    """Sum item x weight(depth) over everything: sums, and each item's depth and the start of its sequence.
+
+    Multilinear hashing with odd weights; the items are well-mixed hashes themselves.
+    """
+    lengths = np.diff(offsets)
+    starts = np.repeat(offsets[:-1], lengths)
+    depth = np.arange(len(items), dtype=np.int64) - starts
+    weights = mix(np.arange(int(lengths.max(initial=0)), dtype=np.int64)) | np.uint64(1)
+    return np.cumsum(items.view(np.uint64) * weights[depth], dtype=np.uint64), depth, starts
+
+
+def _as_int64(column: pl.Series) -> I64:
+    if column.dtype == pl.String:
+        return hash_text(column)
+    return column.cast(pl.Int64).to_numpy()

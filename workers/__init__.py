@@ -1,0 +1,1 @@
+"""Processes that schedule and run work: they join a connector to a service."""
