@@ -1,1 +1,1 @@
-"""The HTTP and gRPC doors: REST, receivers and pages. Translates requests to services and answers to bytes; decides nothing."""
+"""The HTTP and gRPC doors: REST, receivers and pages. Translates requests to services; decides nothing."""
