@@ -61,6 +61,12 @@ class Lake(Protocol):
         """Which of some span ids are stored, for spans that overlap a window: columns span, trace_hi, trace_lo."""
         ...
 
+    def spans_of_service(
+        self, service: str, operation: str | None, window: TimeRange, *, limit: int, slowest: bool
+    ) -> pl.DataFrame:
+        """SPANS rows of a service, or of one operation of it, that overlap a window: the newest or the slowest."""
+        ...
+
     def samples(self, wanted: SampleFilter) -> pl.DataFrame:
         """The SAMPLES rows a filter selects, in no particular order."""
         ...

@@ -34,3 +34,8 @@ class TimeRange:
 
     start_ns: int
     end_ns: int
+
+    @classmethod
+    def everything(cls) -> "TimeRange":
+        """All representable time, with room for sums."""
+        return cls(0, 1 << 62)

@@ -16,6 +16,7 @@ I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_HASH_OF_NOTHING = np.int64(3244421341483603138)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
@@ -33,11 +34,10 @@ def mix(values: npt.NDArray[np.int64] | U64) -> U64:
 
 def hash_text(column: pl.Series) -> I64:
     """Hash a String column to signed 64-bit ids; the empty string and null hash to 0, meaning "none"."""
-    frame = pl.DataFrame({"t": column.fill_null("")})
-    hashed = frame.select(
-        pl.when(pl.col("t") == "").then(pl.lit(0, pl.UInt64)).otherwise(plh.col("t").nchash.xxh3_64())
-    )
-    return hashed.to_series().to_numpy().view(np.int64).copy()
+    hashed = column.fill_null("").alias("t").to_frame().select(plh.col("t").nchash.xxh3_64()).to_series().to_numpy()
+    ids = hashed.view(np.int64).copy()
+    ids[ids == _HASH_OF_NOTHING] = 0
+    return ids
 
 
 def hash_one(text: str) -> int:
@@ -46,11 +46,14 @@ def hash_one(text: str) -> int:
 
 
 def combine(columns: Sequence[I64]) -> I64:
-    """Hash rows of equally long integer columns; the order of the columns matters."""
-    acc = np.zeros(len(columns[0]), np.uint64)
+    """Hash rows of equally long integer columns; the order of the columns matters.
+
+    A column that has one value throughout is hashed once: fastest when such columns come first.
+    """
+    acc = np.zeros(1, np.uint64)
     for column in columns:
-        acc = mix(acc ^ mix(np.ascontiguousarray(column, dtype=np.int64)))
-    return acc.view(np.int64)
+        acc = mix(acc ^ mix(_folded(np.ascontiguousarray(column, dtype=np.int64))))
+    return np.broadcast_to(acc, len(columns[0])).copy().view(np.int64)
 
 
 def hash_rows(frame: pl.DataFrame) -> I64:
@@ -68,7 +71,8 @@ def prefix_hashes(items: I64, offsets: I64) -> I64:
     Returns:
         One hash per item: that of its sequence up to and including it. Never 0.
     """
-    running, depth, starts = _running_sums(items, offsets)
+    weighted, depth, starts = _weighted(items, offsets)
+    running = np.cumsum(weighted, dtype=np.uint64)
     before = np.concatenate([np.zeros(1, np.uint64), running])[starts]
     hashed = mix(running - before + depth.view(np.uint64)).view(np.int64)
     hashed[hashed == 0] = 1
@@ -80,12 +84,12 @@ def sequence_hashes(items: I64, offsets: I64) -> I64:
     result = np.zeros(len(offsets) - 1, np.int64)
     lengths = np.diff(offsets)
     filled = lengths > 0
-    running, _, _ = _running_sums(items, offsets)
-    running = np.concatenate([np.zeros(1, np.uint64), running])
-    sums = running[offsets[1:][filled]] - running[offsets[:-1][filled]]
-    hashed = mix(sums + (lengths[filled] - 1).view(np.uint64)).view(np.int64)
-    hashed[hashed == 0] = 1
-    result[filled] = hashed
+    if filled.any():
+        weighted, _, _ = _weighted(items, offsets)
+        sums = np.add.reduceat(weighted, offsets[:-1][filled])
+        hashed = mix(sums + (lengths[filled] - 1).view(np.uint64)).view(np.int64)
+        hashed[hashed == 0] = 1
+        result[filled] = hashed
     return result
 
 
@@ -97,8 +101,8 @@ def bag_hashes(rows: I64, group: I64, groups: int) -> I64:
     return mix(sums ^ mix(counts)).view(np.int64)
 
 
-def _running_sums(items: I64, offsets: I64) -> tuple[U64, I64, I64]:
-    """Sum item x weight(depth) over everything: sums, and each item's depth and the start of its sequence.
+def _weighted(items: I64, offsets: I64) -> tuple[U64, I64, I64]:
+    """Multiply every item by the weight of its depth: products, and each item's depth and the start of its sequence.
 
     Multilinear hashing with odd weights; the items are well-mixed hashes themselves.
     """
@@ -106,7 +110,14 @@ def _running_sums(items: I64, offsets: I64) -> tuple[U64, I64, I64]:
     starts = np.repeat(offsets[:-1], lengths)
     depth = np.arange(len(items), dtype=np.int64) - starts
     weights = mix(np.arange(int(lengths.max(initial=0)), dtype=np.int64)) | np.uint64(1)
-    return np.cumsum(items.view(np.uint64) * weights[depth], dtype=np.uint64), depth, starts
+    return items.view(np.uint64) * weights[depth], depth, starts
+
+
+def _folded(column: I64) -> I64:
+    """One value instead of a column that repeats it."""
+    if len(column) and column[0] == column[-1] and bool((column == column[0]).all()):
+        return column[:1]
+    return column
 
 
 def _as_int64(column: pl.Series) -> I64:

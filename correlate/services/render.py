@@ -1,0 +1,226 @@
+"""A profile in every outward form: JSON, flame graph formats, pprof, a page, a picture."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from correlate.flame import columns, flamebearer, nested_set, plot, speedscope, tree
+from correlate.formats.collapsed import write_collapsed
+from correlate.formats.pprof_write import write_samples
+from correlate.model.answers import SpanInfo
+from correlate.model.ids import format_span_id
+from correlate.services.answers import Profile
+from correlate.services.links import LinkMaker
+from correlate.units import human
+
+
+class Format(StrEnum):
+    """What an answer may look like."""
+
+    JSON = "json"
+    FLAMEBEARER = "flamebearer"
+    NESTED_SET = "nested-set"
+    PPROF = "pprof"
+    COLLAPSED = "collapsed"
+    SPEEDSCOPE = "speedscope"
+    HTML = "html"
+    SVG = "svg"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Bytes with their media type; `file_name` when they are meant to be saved rather than shown."""
+
+    body: bytes
+    media_type: str
+    file_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A profile about to be rendered, with what several formats share.
+
+    Attributes:
+        profile: the profile.
+        links: where to look next.
+        max_nodes: nodes kept in formats that draw a tree.
+        plotlyjs_url: where a page finds the plotting library; None: inside the page.
+    """
+
+    profile: Profile
+    links: Mapping[str, str | None]
+    max_nodes: int
+    plotlyjs_url: str | None = None
+
+    @cached_property
+    def tree(self) -> tree.Tree:
+        """The tree of calls, truncated to `max_nodes`."""
+        rows = self.profile.rows
+        grown = tree.build(
+            self.profile.symbols, rows["stack"].to_numpy(), rows["value"].to_numpy(), rows["weight"].to_numpy()
+        )
+        return tree.truncate(grown, self.max_nodes)
+
+    @property
+    def title(self) -> str:
+        """What a picture is called."""
+        return f"{self.profile.root.name or '(no name)'} in {self.profile.root.service}"
+
+    @property
+    def unit(self) -> str:
+        """The unit of the values."""
+        return self.profile.profile_type.sample_unit
+
+
+def render(
+    profile: Profile, wanted: Format, *, links: LinkMaker, max_nodes: int, plotlyjs_url: str | None = None
+) -> Rendered:
+    """Give a profile its outward form.
+
+    Args:
+        profile: the answer to render.
+        wanted: the form.
+        links: builds the links that go with it.
+        max_nodes: nodes kept in formats that draw a tree; pprof, collapsed and speedscope hold everything.
+        plotlyjs_url: where an HTML page finds the plotting library; None puts it inside, for a file that stands alone.
+    """
+    made = links.of_span(profile.root, profile.profile_type, profile.scope)
+    write, media_type, suffix = _FORMATS[wanted]
+    file_name = f"{format_span_id(profile.root.span)}.{suffix}" if suffix else None
+    return Rendered(write(Sheet(profile, made, max_nodes, plotlyjs_url)), media_type, file_name)
+
+
+def media_types() -> list[str]:
+    """Every media type an answer may have, each once."""
+    return sorted({media_type for _, media_type, _ in _FORMATS.values()})
+
+
+def span_fields(span: SpanInfo) -> dict[str, Any]:
+    """A span in its outward form."""
+    return {
+        "trace_id": str(span.trace),
+        "span_id": format_span_id(span.span),
+        "parent_span_id": format_span_id(span.parent) if span.parent else None,
+        "service": span.service,
+        "name": span.name,
+        "kind": span.kind,
+        "status": span.status,
+        "start_ns": span.start_ns,
+        "duration_ns": span.duration_ns,
+    }
+
+
+def answer(sheet: Sheet) -> dict[str, Any]:
+    """The JSON answer: the span, what is known about the evidence, and the flame graph as columns."""
+    profile = sheet.profile
+    found = profile.coverage
+    return {
+        "span": span_fields(profile.root),
+        "profile_type": str(profile.profile_type),
+        "unit": sheet.unit,
+        "scope": profile.scope.value,
+        "method": profile.method.value,
+        "evidence": profile.evidence,
+        "confidence": {
+            "level": profile.confidence.level,
+            "reason": profile.confidence.reason,
+            "error_bound": profile.confidence.error_bound,
+        },
+        "coverage": {
+            "samples": found.samples,
+            "sampled_ns": found.sampled_ns,
+            "wall_ns": found.wall_ns,
+            "expected_samples": found.expected_samples,
+            "ratio": found.ratio,
+            "unattributed": found.unattributed,
+        },
+        "total": found.total,
+        "span_count": profile.span_count,
+        "also_available": profile.also,
+        "flamegraph": columns.columns(sheet.tree),
+        "links": dict(sheet.links),
+    }
+
+
+def summary(profile: Profile) -> dict[str, str]:
+    """What a person should know beside the picture, as words."""
+    found, unit = profile.coverage, profile.profile_type.sample_unit
+    expected = found.expected_samples
+    of_expected = f" of {expected:.3g} expected if busy throughout ({found.ratio:.0%})" if expected else ""
+    return {
+        "span": f"{profile.root.name or '(no name)'} · {format_span_id(profile.root.span)}",
+        "service": profile.root.service,
+        "duration": human(profile.root.duration_ns, "nanoseconds"),
+        "profile type": str(profile.profile_type),
+        "scope": f"{profile.scope.value}, {profile.span_count} span(s)",
+        "total": human(found.total, unit),
+        "samples": f"{found.samples:,}{of_expected}",
+        "method": f"{profile.method.value} ({profile.confidence.level}): {profile.confidence.reason}",
+        "unattributed": f"{human(found.unattributed, unit)} in the same profiles name no span",
+    }
+
+
+def _json(sheet: Sheet) -> bytes:
+    return orjson.dumps(answer(sheet))
+
+
+def _flamebearer(sheet: Sheet) -> bytes:
+    return orjson.dumps(flamebearer.flamebearer_profile(sheet.tree, sheet.profile.profile_type))
+
+
+def _nested_set(sheet: Sheet) -> bytes:
+    return orjson.dumps(nested_set.rows(sheet.tree))
+
+
+def _pprof(sheet: Sheet) -> bytes:
+    profile = sheet.profile
+    return write_samples(
+        profile.symbols,
+        profile.rows,
+        profile.profile_type,
+        time_ns=profile.window.start_ns,
+        duration_ns=profile.window.end_ns - profile.window.start_ns,
+        period=profile.coverage.period,
+    )
+
+
+def _collapsed(sheet: Sheet) -> bytes:
+    return write_collapsed(sheet.profile.symbols, sheet.profile.rows).encode()
+
+
+def _speedscope(sheet: Sheet) -> bytes:
+    rows = sheet.profile.rows
+    stacks, values = rows["stack"].to_numpy(), rows["value"].to_numpy()
+    return orjson.dumps(speedscope.speedscope(sheet.profile.symbols, stacks, values, sheet.unit, sheet.title))
+
+
+def _html(sheet: Sheet) -> bytes:
+    return plot.html(
+        sheet.tree,
+        sheet.unit,
+        title=sheet.title,
+        summary=summary(sheet.profile),
+        links=sheet.links,
+        plotlyjs_url=sheet.plotlyjs_url,
+    ).encode()
+
+
+def _svg(sheet: Sheet) -> bytes:
+    return plot.svg(sheet.tree, sheet.unit, title=sheet.title)
+
+
+_FORMATS: dict[Format, tuple[Callable[[Sheet], bytes], str, str]] = {
+    Format.JSON: (_json, "application/json", ""),
+    Format.FLAMEBEARER: (_flamebearer, "application/json", ""),
+    Format.NESTED_SET: (_nested_set, "application/json", ""),
+    Format.PPROF: (_pprof, "application/vnd.google.protobuf+gzip", "pb.gz"),
+    Format.COLLAPSED: (_collapsed, "text/plain", ""),
+    Format.SPEEDSCOPE: (_speedscope, "application/json", "speedscope.json"),
+    Format.HTML: (_html, "text/html", ""),
+    Format.SVG: (_svg, "image/svg+xml", ""),
+}
+"""How each format is written, its media type, and the file suffix of those meant to be saved."""

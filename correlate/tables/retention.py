@@ -1,0 +1,49 @@
+"""Which rows are young enough, and not from an impossible future."""
+
+from dataclasses import replace
+
+import polars as pl
+
+from correlate.model.queries import TimeRange
+from correlate.tables.tables import Reject, Tables
+
+
+def within(tables: Tables, allowed: TimeRange, advice: str) -> Tables:
+    """Keep what lies in a time range and turn the rest into rejects.
+
+    A profile with a single sample outside goes as a whole: half a profile would be a wrong one.
+
+    Args:
+        tables: rows of one or more payloads.
+        allowed: the range; spans count by their start, profiles by their start and their samples.
+        advice: half a sentence for the sender, for instance which setting moves the limit.
+    """
+    return _profiles_within(_spans_within(tables, allowed, advice), allowed, advice)
+
+
+def _spans_within(tables: Tables, allowed: TimeRange, advice: str) -> Tables:
+    kept = tables.spans.filter(_inside("start_ns", allowed))
+    lost = len(tables.spans) - len(kept)
+    if not lost:
+        return tables
+    reason = f"{lost} span(s) start before the retention limit or in the future; {advice}"
+    return replace(tables, spans=kept, rejects=(*tables.rejects, Reject("spans", lost, reason)))
+
+
+def _profiles_within(tables: Tables, allowed: TimeRange, advice: str) -> Tables:
+    late = tables.samples.filter(~_inside("time_ns", allowed))["profile"]
+    outside = tables.profiles.filter(~_inside("time_ns", allowed) | pl.col("profile").is_in(late.implode()))
+    if outside.is_empty():
+        return tables
+    gone = outside["profile"].implode()
+    reason = f"{len(outside)} profile(s) are older than the retention limit or from the future; {advice}"
+    return replace(
+        tables,
+        profiles=tables.profiles.filter(~pl.col("profile").is_in(gone)),
+        samples=tables.samples.filter(~pl.col("profile").is_in(gone)),
+        rejects=(*tables.rejects, Reject("profiles", len(outside), reason)),
+    )
+
+
+def _inside(column: str, allowed: TimeRange) -> pl.Expr:
+    return pl.col(column).is_between(allowed.start_ns, allowed.end_ns, closed="left")

@@ -1,0 +1,165 @@
+"""The profile of a span, over a lake in memory."""
+
+import pytest
+
+from correlate.errors import NoProfile
+from correlate.model.answers import Method, Reason, Scope
+from correlate.model.ids import TraceId
+from correlate.model.queries import TimeRange
+from correlate.services.catalogue import Catalogue
+from correlate.services.explain import Explain
+from correlate.tables.schema import EVIDENCE_AMBIGUOUS, EVIDENCE_LINK
+from tests.fakes.lake import FakeLake
+from tests.support.rows import SECOND, T0, TRACE, profile, spans, with_series
+
+T = TraceId(*TRACE)
+MS = 1_000_000
+ROOT, CHILD, REMOTE, SHORT = 1, 2, 3, 4
+
+
+def lake(*profiles: object) -> FakeLake:
+    """A trace of checkout with a child, a remote call to payment, and a short child; plus profiles."""
+    rows = spans(
+        {"span": ROOT},
+        {"span": CHILD, "parent": ROOT, "name": "charge card", "duration_ns": 500 * MS},
+        {"span": REMOTE, "parent": CHILD, "service": "payment", "name": "POST /charge", "duration_ns": 400 * MS},
+        {"span": SHORT, "parent": REMOTE, "service": "payment", "name": "check", "duration_ns": 2 * MS},
+    )
+    return FakeLake(with_series(rows), *profiles)  # type: ignore[arg-type]
+
+
+def explain(store: FakeLake) -> Explain:
+    """The service, with a minute of tolerated clock skew."""
+    return Explain(store, skew_ns=60 * SECOND)
+
+
+def reason(store: FakeLake, span: int, **kwargs: object) -> str:
+    """Why there is no profile."""
+    with pytest.raises(NoProfile) as caught:
+        explain(store).span_profile(T, span, **kwargs)  # type: ignore[arg-type]
+    return caught.value.reason
+
+
+CHECKOUT = profile(
+    [
+        {"stack": "main;checkout;price", "value": 30 * MS, "span": ROOT, "trace": TRACE},
+        {"stack": "main;checkout;charge", "value": 20 * MS, "span": ROOT},
+        {"stack": "main;checkout", "value": 10 * MS, "trace": TRACE},
+        {"stack": "main;gc", "value": 70 * MS},
+        {"stack": "main;mixed", "value": 40 * MS, "evidence": EVIDENCE_AMBIGUOUS},
+        {"stack": "main;other", "value": 90 * MS, "span": ROOT, "trace": (8, 8)},
+    ]
+)
+PAYMENT = profile(
+    [{"stack": "main;pay", "value": 50 * MS, "span": REMOTE, "trace": TRACE, "evidence": EVIDENCE_LINK}],
+    service="payment",
+)
+
+
+def test_a_span_has_exactly_the_samples_that_name_it() -> None:
+    """Not those of the same span id in another trace, not those that name only the trace, not the ambiguous ones."""
+    found = explain(lake(CHECKOUT, PAYMENT)).span_profile(T, ROOT, scope_wanted=Scope.SPAN)
+    assert found.coverage.total == 50 * MS
+    assert (found.method, found.confidence.level, found.coverage.samples) == (Method.LABEL, "exact", 5)
+
+
+def test_a_subtree_reaches_into_other_services() -> None:
+    """And names the evidence of each part; the strongest names the whole."""
+    found = explain(lake(CHECKOUT, PAYMENT)).span_profile(T, ROOT)
+    assert found.coverage.total == 100 * MS
+    assert found.evidence == {"link": 50 * MS, "label": 50 * MS}
+    assert found.method is Method.LINK
+
+
+def test_a_trace_includes_samples_that_name_no_span() -> None:
+    """The trace id is enough there."""
+    found = explain(lake(CHECKOUT, PAYMENT)).span_profile(T, ROOT, scope_wanted=Scope.TRACE)
+    assert found.coverage.total == 110 * MS
+
+
+def test_a_method_asked_for_by_name_gives_that_one_or_a_reason() -> None:
+    """No silent mixture."""
+    found = explain(lake(CHECKOUT, PAYMENT)).span_profile(T, ROOT, method=Method.LINK)
+    assert (found.evidence, found.coverage.total) == ({"link": 50 * MS}, 50 * MS)
+    assert reason(lake(CHECKOUT), ROOT, method=Method.LINK) == Reason.DROPPED
+
+
+def test_coverage_says_what_was_expected_and_what_could_not_be_attributed() -> None:
+    """A busy second at 100 Hz has 100 samples; gc, mixed and trace-less value stays in the bucket."""
+    found = explain(lake(CHECKOUT)).span_profile(T, ROOT, scope_wanted=Scope.SPAN).coverage
+    assert found.expected_samples == 100
+    assert found.ratio == 0.05
+    assert found.sampled_ns == 50 * MS
+    assert found.unattributed == 110 * MS
+
+
+def test_a_span_may_name_its_profile() -> None:
+    """By a 16-byte profile id, or by the label that its samples carry."""
+    rows = spans({"span": 9, "profile_ref": f"{5:016x}{6:016x}"}, {"span": 10, "profile_ref": f"{77:016x}"})
+    whole = profile([{"stack": "main;job", "value": 60 * MS}], profile_id=(5, 6))
+    label = profile([{"stack": "main;task", "value": 10 * MS, "span": 77}])
+    service = explain(FakeLake(with_series(rows), whole, label))
+    assert service.span_profile(T, 9).coverage.total == 60 * MS
+    found = service.span_profile(T, 10)
+    assert (found.coverage.total, found.method) == (10 * MS, Method.PROFILE_ID)
+
+
+def test_two_profilers_of_one_process_are_never_added_up() -> None:
+    """The type with the strongest evidence answers, the other is mentioned."""
+    other = profile(
+        [{"stack": "a", "value": 10 * MS, "span": ROOT, "evidence": EVIDENCE_LINK}],
+        profile_type="process_cpu:cpu:nanoseconds::",
+    )
+    found = explain(lake(CHECKOUT, other)).span_profile(T, ROOT)
+    assert found.coverage.total == 10 * MS
+    assert found.also == [str(CHECKOUT.profiles["type"][0])]
+
+
+def test_profiles_under_another_service_name_are_found_by_their_ids() -> None:
+    """Exact evidence does not need the names to agree."""
+    misnamed = profile([{"value": 30 * MS, "span": ROOT, "trace": TRACE}], service="checkout-prod")
+    assert explain(lake(misnamed)).span_profile(T, ROOT).coverage.total == 30 * MS
+
+
+def test_each_reason_for_no_data_is_told_apart() -> None:
+    """Six situations, six reasons."""
+    elsewhere = profile([{"value": 10 * MS}])
+    late = profile([{"value": 10 * MS}], time_ns=T0 - 30 * SECOND)
+    payment = profile([{"value": 10 * MS, "span": 999}], service="payment")
+    assert reason(lake(), 12345) == Reason.UNKNOWN_SPAN
+    assert reason(FakeLake(), ROOT) == Reason.UNKNOWN_SPAN
+    assert reason(lake(), ROOT) == Reason.NO_PROFILER
+    assert reason(lake(elsewhere), ROOT, wanted_type="inuse_space") == Reason.NO_PROFILER
+    assert reason(lake(late), ROOT) == Reason.NOT_ARRIVED
+    assert reason(lake(payment), SHORT) == Reason.TOO_SHORT
+    assert reason(lake(payment), REMOTE) == Reason.DROPPED
+    assert reason(lake(CHECKOUT), CHILD, scope_wanted=Scope.SPAN) == Reason.ON_ROOT
+
+
+def test_the_parts_of_the_accounting_add_up_to_the_total() -> None:
+    """Attributed, orphaned, trace only, ambiguous, unlabelled: everything is somewhere."""
+    orphan = profile([{"value": 5 * MS, "span": 4711, "trace": (1, 1)}, {"value": 6 * MS, "span": 4712}])
+    catalogue = Catalogue(lake(CHECKOUT, orphan), skew_ns=60 * SECOND)
+    found = catalogue.accounting("checkout", "cpu", TimeRange(T0 - SECOND, T0 + 20 * SECOND))
+    assert found.total == found.attributed + found.orphaned + found.trace_only + found.ambiguous + found.unlabelled
+    assert (found.attributed, found.trace_only, found.ambiguous) == (50 * MS, 10 * MS, 40 * MS)
+    assert (found.orphaned, found.orphan_spans) == (101 * MS, 3)
+    assert found.unlabelled == 70 * MS
+
+
+def test_services_are_listed_whatever_they_sent() -> None:
+    """Spans only, profiles only, or both, with the share of CPU that names a span."""
+    only_profiles = profile([{"value": 10 * MS}], service="batch")
+    rows = Catalogue(lake(CHECKOUT, only_profiles), skew_ns=0).services()
+    assert rows["service"].to_list() == ["batch", "checkout", "payment"]
+    by_service = {row["service"]: row for row in rows.to_dicts()}
+    assert by_service["batch"]["span_count"] == 0
+    assert by_service["batch"]["cpu_labelled_ratio"] == 0
+    assert by_service["payment"]["cpu_labelled_ratio"] is None
+    assert by_service["checkout"]["cpu_labelled_ratio"] == pytest.approx(150 / 260)
+
+
+def test_a_trace_lists_its_spans_with_their_samples() -> None:
+    """By start time; spans without samples have 0."""
+    rows = explain(lake(CHECKOUT, PAYMENT)).trace(T)
+    assert dict(zip(rows["span"].to_list(), rows["samples"].to_list(), strict=True)) == {1: 5, 2: 0, 3: 5, 4: 0}
