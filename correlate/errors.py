@@ -11,6 +11,11 @@ CorrelateError              retry=False  report=True   http_status=500
         NoProfile
     Overloaded              retry=True   report=False  http_status=503
     StoreError              retry=True                 http_status=503
+    SourceError                          report=False  http_status=502
+        SourceUnreachable   retry=True
+        SourceTooSlow       retry=True
+        SourceRefused
+        SourceMalformed
     ConfigError                          report=False  http_status=500
 
 The drawing above is checked against the classes by a test. The API, the workers and the command line each have one
@@ -93,6 +98,37 @@ class StoreError(CorrelateError):
 
     retry = True
     http_status = 503
+
+
+class SourceError(CorrelateError):
+    """A system we fetch from did not give what was asked for; the message names the source and the fix."""
+
+    report = False
+    http_status = 502
+
+
+class SourceUnreachable(SourceError):
+    """No connection, or it broke: wrong address, name, certificate, or the server is down."""
+
+    retry = True
+
+
+class SourceTooSlow(SourceError):
+    """It did not answer in time, or said that it is overloaded; ``retry_after_s`` is what it asked for, if it did."""
+
+    retry = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class SourceRefused(SourceError):
+    """It answered no: credentials, tenant, an unknown path, a limit that the request exceeds."""
+
+
+class SourceMalformed(SourceError):
+    """It answered with something that is not what the protocol says, for instance a login page."""
 
 
 class ConfigError(CorrelateError):

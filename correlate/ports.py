@@ -1,6 +1,6 @@
 """What the use cases need from the outside, as protocols. Implementations live in ``storage`` and ``connectors``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 import polars as pl
 
 from correlate.model.ids import TraceId
+from correlate.model.payload import RawPayload
 from correlate.model.queries import SampleFilter, TimeRange
 from correlate.tables.symbols import Symbols
 from correlate.tables.tables import Tables
@@ -96,6 +97,47 @@ class Lake(Protocol):
         Columns: service, type, profile_count, sample_count, total, labelled, ambiguous, first_ns, last_ns (the end of
         the last profile), period (median of those not 0), max_duration_ns.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that checking a source found out.
+
+    Attributes:
+        ok: whether it is as it should be.
+        text: one sentence; when not ok it names the fix.
+    """
+
+    ok: bool
+    text: str
+
+
+class Source(Protocol):
+    """A system that holds spans or profiles; delivers bytes, never tables."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it, unique."""
+        ...
+
+    def check(self) -> list[Finding]:
+        """Contact it and explain what was found; never raises a `SourceError`."""
+        ...
+
+    def fetch(self, window: TimeRange) -> Iterator[RawPayload]:
+        """Everything the source holds for a window, payload by payload, in bounded memory.
+
+        What overlaps the window may come whole: the same span or profile may come again with the next window, and
+        whoever stores it leaves out what is there.
+
+        Raises:
+            SourceError: it could not be asked; what was yielded before is complete in itself and may be kept.
+        """
+        ...
+
+    def settled_until_ns(self, now_ns: int) -> int:
+        """Up to when everything can be expected to have arrived there; pulling further would miss late data."""
         ...
 
 
