@@ -28,4 +28,4 @@ bench:  ## measure against the budgets of docs/budgets.md; BENCH_SAMPLES=5000000
 	$(PYTHON) -m tests.bench
 
 protos:  ## regenerate correlate/formats/proto/*_pb2.py from the .proto files
-	cd correlate/formats/proto && $(PYTHON) -m grpc_tools.protoc -I. --python_out=. *.proto
+	cd correlate/formats/proto && $(PYTHON) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. *.proto

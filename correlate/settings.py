@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     queue_limit_bytes: int = Field(256 << 20, gt=0, description="rows waiting for a commit")
     commit_linger_s: float = Field(0.25, ge=0, le=5, description="how long a commit waits for company")
     symbol_cache_bytes: int = Field(256 << 20, gt=0, description="stacks and frames kept in memory")
-    grafana: GrafanaSettings = GrafanaSettings()
+    grafana: GrafanaSettings = Field(default_factory=lambda: GrafanaSettings.model_validate({}))
 
     @property
     def resolved_lake_url(self) -> str:
@@ -93,7 +93,7 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
         raise ConfigError(f"the configuration file {config_file} does not exist")
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given, **({"config_file": config_file} if config_file else {}))
+        return Settings(**given | ({"config_file": config_file} if config_file else {}))
     except ValidationError as exc:
         mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in exc.errors())
         raise ConfigError(f"the configuration has {exc.error_count()} mistake(s): {mistakes}") from exc

@@ -25,7 +25,7 @@ def coverage(found: Attribution, scope: InScope, profiles: pl.DataFrame, profile
     """
     total = int(found.rows["value"].sum())
     wall = wall_ns(scope.spans)
-    period = int(profiles["period"].max() or 0) if len(profiles) else 0  # type: ignore[call-overload]  # Int64 column
+    period = largest(profiles["period"])
     unit, factor = to_base(profile_type.sample_unit)
     return Coverage(
         samples=int(found.rows["weight"].cast(pl.Int64).sum()),
@@ -36,6 +36,11 @@ def coverage(found: Attribution, scope: InScope, profiles: pl.DataFrame, profile
         period=period,
         unattributed=int((profiles["total"] - profiles["labelled"]).sum()),
     )
+
+
+def largest(column: pl.Series) -> int:
+    """The maximum of an integer column, 0 when it is empty."""
+    return int(column.fill_null(0).to_numpy().max(initial=0))
 
 
 def expected_samples(wall: int, period: int, profile_type: ProfileType) -> float | None:

@@ -7,16 +7,19 @@ from correlate.model.ids import TraceId
 
 @dataclass(frozen=True, slots=True)
 class SampleFilter:
-    """Which samples are wanted. All conditions hold together, except that a span *or* the trace may match.
+    """Which samples are wanted.
+
+    Service, type and time must all match. Of `spans`, `trace` and `profiles` any one is enough; with none of them
+    given, every sample is wanted.
 
     Attributes:
         service_ids: hashes of the services' names; empty: any service.
         type_ids: hashes of the profile type ids; empty: any type.
         start_ns: samples whose own interval ends before this are left out.
         end_ns: samples that begin after this are left out.
-        spans: span ids that samples may name; empty together with `trace` None: every sample.
+        spans: span ids that samples may name.
         trace: a trace that samples may name, with or without a span.
-        profiles: content hashes of profiles whose samples are wanted, whatever they name; empty: no condition.
+        profiles: content hashes of profiles whose samples are wanted, whatever they name.
     """
 
     service_ids: tuple[int, ...]

@@ -72,8 +72,8 @@ class Catalogue:
             SampleFilter(
                 (hash_one(service),),
                 (),
-                int(starts.min()) - self._skew_ns,  # type: ignore[arg-type]  # an Int64 column has an int minimum
-                int(ends.max()) + self._skew_ns,  # type: ignore[arg-type]  # likewise
+                int(starts.to_numpy().min()) - self._skew_ns,
+                int(ends.to_numpy().max()) + self._skew_ns,
                 tuple(spans["span"].unique().to_list()),
             )
         )

@@ -117,7 +117,7 @@ class Explain:
         by_id = {hash_one(text): text for text in types}
         rows = self._samples(asked, tuple(by_id), profiles)
         found = {
-            by_id[int(key[0])]: attributed  # type: ignore[call-overload]  # a group key is untyped
+            by_id[key[0]]: attributed
             for key, group in rows.group_by("type")
             if (attributed := exact.attribute(group, asked, profiles, method)) is not None
         }
@@ -162,9 +162,9 @@ class Explain:
             types=known["type"].to_list(),
             profile_type=ProfileType.parse(mine["type"][0]) if len(mine) else None,
             wanted=wanted,
-            last_profile_end_ns=int(mine["last_ns"].max() or 0) if len(mine) else 0,  # type: ignore[call-overload]
+            last_profile_end_ns=coverage.largest(mine["last_ns"]),
             overlapping=len(overlapping),
-            period=int(mine["period"].max() or 0) if len(mine) else 0,  # type: ignore[call-overload]  # Int64 column
+            period=coverage.largest(mine["period"]),
             labelled_root=labelled_root if self._has_samples(root, spans, types, labelled_root) else None,
         )
         reason, advice = absence.explain(root, facts)

@@ -10,7 +10,7 @@ import orjson
 
 from correlate.flame import columns, flamebearer, nested_set, plot, speedscope, tree
 from correlate.formats.collapsed import write_collapsed
-from correlate.formats.pprof_write import write_samples
+from correlate.formats.pprof_samples import write_samples
 from correlate.model.answers import SpanInfo
 from correlate.model.ids import format_span_id
 from correlate.services.answers import Profile
@@ -202,15 +202,16 @@ def _html(sheet: Sheet) -> bytes:
     return plot.html(
         sheet.tree,
         sheet.unit,
-        title=sheet.title,
-        summary=summary(sheet.profile),
-        links=sheet.links,
-        plotlyjs_url=sheet.plotlyjs_url,
+        sheet.title,
+        facts=summary(sheet.profile),
+        links={name.replace("_", " "): url for name, url in sheet.links.items() if url and name != "page"},
+        plotlyjs="url" if sheet.plotlyjs_url else "inline",
+        plotlyjs_url=sheet.plotlyjs_url or "",
     ).encode()
 
 
 def _svg(sheet: Sheet) -> bytes:
-    return plot.svg(sheet.tree, sheet.unit, title=sheet.title)
+    return plot.svg(sheet.tree, sheet.unit, sheet.title)
 
 
 _FORMATS: dict[Format, tuple[Callable[[Sheet], bytes], str, str]] = {

@@ -5,6 +5,7 @@ that gives rows their lasting identity (frame, stack, series and content hashes)
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,6 @@ from correlate.tables.schema import (
     PROFILES,
     SAMPLES,
     SERIES,
-    STACKS,
     Schema,
 )
 from correlate.tables.tables import Reject, Tables
@@ -71,29 +71,35 @@ class Linked:
 
 def build(linked: Linked) -> Tables:
     """Give every row its lasting id and lay the rows out as tables. Samples of value 0 are dropped."""
-    samples = linked.samples.filter(pl.col("value") != 0)
+    samples = linked.samples
+    if (samples["value"] == 0).any():
+        samples = samples.filter(pl.col("value") != 0)
+    heads = linked.heads
+    head = samples["head"].cast(pl.Int64).to_numpy()
+    stack_row = samples["stack"].cast(pl.Int64).to_numpy()
     frame_ids = hashing.hash_rows(linked.frames.select(FRAME_COLUMNS))
-    stack_ids = hashing.sequence_hashes(frame_ids[linked.stack_frames], linked.stack_offsets)
-    stack_row = samples["stack"].to_numpy()
-    series, series_of = _series(linked, samples)
-    service_of_head = hashing.hash_text(linked.heads["service"])
-    head = samples["head"].to_numpy()
+    items = frame_ids[linked.stack_frames]
+    stack_ids = hashing.sequence_hashes(items, linked.stack_offsets)
+    service_of_head, type_of_head = hashing.hash_texts(heads.select("service", "type"))
+    series, series_of = _series(linked, head, samples["labelset"].cast(pl.Int64).to_numpy())
     rows = samples.with_columns(
-        service=pl.Series(service_of_head[head], dtype=pl.Int64),
-        type=pl.Series(hashing.hash_text(linked.heads["type"])[head], dtype=pl.Int64),
-        series=pl.Series(series_of, dtype=pl.Int64),
-        stack=pl.Series(np.where(stack_row < 0, 0, np.append(stack_ids, 0)[stack_row]), dtype=pl.Int64),
+        _ids("service", service_of_head[head]),
+        _ids("type", type_of_head[head]),
+        _ids("series", series_of),
+        _ids("stack", np.append(stack_ids, 0)[stack_row]),  # row -1, the empty stack, takes the 0 at the end
     )
-    profile_ids = _content_hashes(linked.heads, rows)
-    rows = rows.with_columns(profile=pl.Series(profile_ids[head], dtype=pl.Int64))
-    used = _used_stacks(service_of_head[head], stack_row, len(stack_ids))
-    rows = _without_repeated_profiles(rows, profile_ids)
+    profile_ids = _content_hashes(heads, [service_of_head, type_of_head], rows, head)
+    kept = _first_of_each_profile(profile_ids)[head]
+    rows = rows.with_columns(_ids("profile", profile_ids[head]))
+    stacks, used_by = _stacks(linked, service_of_head[head], stack_row, stack_ids, items)
     return Tables(
-        samples=rows.select(pl.col(name).cast(kind) for name, kind in SAMPLES.items()),
-        stacks=_stacks(used, stack_ids, frame_ids, linked),
-        frames=_frames(used, frame_ids, linked),
+        samples=(rows if kept.all() else rows.filter(kept)).select(
+            pl.col(name).cast(kind) for name, kind in SAMPLES.items()
+        ),
+        stacks=stacks,
+        frames=_frames(linked.frames, frame_ids, used_by),
         series=series,
-        profiles=_profiles(linked.heads, rows, profile_ids),
+        profiles=_profiles(heads, rows, head, profile_ids),
         rejects=linked.rejects,
     )
 
@@ -107,21 +113,26 @@ def series_of_resources(service: pl.Series, labels: pl.Series) -> tuple[I64, pl.
 def _identify_series(frame: pl.DataFrame) -> tuple[I64, pl.DataFrame]:
     """Add ids to rows of service, type and labels; labels are sorted by key first."""
     labels = frame["labels"].list.eval(pl.element().sort_by(pl.element().struct.field("key")))
-    text = pl.DataFrame({"l": labels}).select(
-        pl.col("l")
-        .list.eval(
-            pl.format(
-                "{}\x1f{}\x1f{}",
-                pl.element().struct.field("key"),
-                pl.element().struct.field("value"),
-                pl.element().struct.field("kind"),
+    text = (
+        labels.alias("l")
+        .to_frame()
+        .select(
+            pl.col("l")
+            .list.eval(
+                pl.format(
+                    "{}\x1f{}\x1f{}",
+                    pl.element().struct.field("key"),
+                    pl.element().struct.field("value"),
+                    pl.element().struct.field("kind"),
+                )
             )
+            .list.join("\x1e")
         )
-        .list.join("\x1e")
     )
-    service_id = hashing.hash_text(frame["service"])
-    type_id = hashing.hash_text(frame["type"])
-    ids = hashing.combine([service_id, type_id, hashing.hash_text(text.to_series())])
+    service_id, type_id, labels_id = hashing.hash_texts(
+        pl.DataFrame([frame["service"], frame["type"], text.to_series().alias("text")])
+    )
+    ids = hashing.combine([service_id, type_id, labels_id])
     rows = pl.DataFrame(
         {
             "series": ids,
@@ -136,123 +147,167 @@ def _identify_series(frame: pl.DataFrame) -> tuple[I64, pl.DataFrame]:
     return ids, rows.unique("series", keep="any")
 
 
-def _series(linked: Linked, samples: pl.DataFrame) -> tuple[pl.DataFrame, I64]:
+def _series(linked: Linked, head: I64, labelset: I64) -> tuple[pl.DataFrame, I64]:
     """Series of the samples: the profile's labels and the sample's own put together, the profile's winning."""
-    pairs = samples.select("head", "labelset").unique().sort("head", "labelset")
-    heads = linked.heads.select("service", "type", "labels")[pairs["head"].to_numpy()]
-    own = pl.concat([linked.labelsets.cast(ATTRIBUTES), pl.Series([[]], dtype=ATTRIBUTES)])
-    row = pairs["labelset"].to_numpy()
-    extra = own[np.where(row < 0, len(own) - 1, row)]
+    width = len(linked.labelsets) + 1
+    pairs, pair_of = _number(head * width + labelset + 1, len(linked.heads) * width)
+    head_row, set_row = np.divmod(pairs, width)
+    heads = linked.heads.select("service", "type", "labels")[head_row]
+    if set_row.any():
+        own = pl.concat([pl.Series([[]], dtype=ATTRIBUTES), linked.labelsets.cast(ATTRIBUTES)])
+        heads = heads.with_columns(_merged(heads["labels"], own[set_row]))
+    ids, rows = _identify_series(heads)
+    return rows, ids[pair_of]
+
+
+def _merged(labels: pl.Series, more: pl.Series) -> pl.Series:
+    """Add label lists to others row by row; of a key that occurs twice the first label stays."""
     merged = (
-        pl.DataFrame({"row": np.arange(len(pairs)), "label": heads["labels"].list.concat(extra)})
+        pl.DataFrame({"row": np.arange(len(labels)), "label": labels.list.concat(more)})
         .explode("label", empty_as_null=False)
         .with_columns(key=pl.col("label").struct.field("key"))
         .unique(["row", "key"], keep="first", maintain_order=True)
         .group_by("row")
         .agg(pl.col("label"))
     )
-    labels = (
-        pl.DataFrame({"row": np.arange(len(pairs))})
+    return (
+        pl.DataFrame({"row": np.arange(len(labels))})
         .join(merged, on="row", how="left", maintain_order="left")
-        .select(pl.col("label").fill_null(pl.lit([], dtype=ATTRIBUTES)))
+        .select(pl.col("label").fill_null(pl.lit([], dtype=ATTRIBUTES)).cast(ATTRIBUTES).alias("labels"))
         .to_series()
     )
-    ids, rows = _identify_series(heads.with_columns(labels=labels.cast(ATTRIBUTES)))
-    located = samples.select("head", "labelset").join(
-        pairs.with_columns(id=pl.Series(ids, dtype=pl.Int64)),
-        on=["head", "labelset"],
-        how="left",
-        maintain_order="left",
-    )
-    return rows, located["id"].to_numpy()
 
 
-def _content_hashes(heads: pl.DataFrame, rows: pl.DataFrame) -> I64:
+def _content_hashes(heads: pl.DataFrame, names: list[I64], rows: pl.DataFrame, head: I64) -> I64:
     """One hash per profile over everything that makes it what it is, not over how or when it was sent."""
-    columns = ["series", "stack", "time_ns", "duration_ns", "thread", "trace_hi", "trace_lo", "span", "value"]
+    columns = ["time_ns", "duration_ns", "thread", "trace_hi", "trace_lo", "span", "series", "stack", "value"]
     row_hashes = hashing.combine([rows[name].cast(pl.Int64).to_numpy() for name in columns])
-    bags = hashing.bag_hashes(row_hashes, rows["head"].cast(pl.Int64).to_numpy(), len(heads))
-    own = heads.select("service", "type", "time_ns", "duration_ns", "period", "profile_hi", "profile_lo")
-    return hashing.combine([hashing.hash_rows(own), bags])
+    bags = hashing.bag_hashes(row_hashes, head, len(heads))
+    own = [heads[name].to_numpy() for name in ("time_ns", "duration_ns", "period", "profile_hi", "profile_lo")]
+    return hashing.combine([*names, *own, bags])
 
 
-def _without_repeated_profiles(rows: pl.DataFrame, profile_ids: I64) -> pl.DataFrame:
-    """Drop the samples of a profile that came twice in one payload."""
-    _, first, index = np.unique(profile_ids, return_index=True, return_inverse=True)
-    if len(first) == len(profile_ids):
-        return rows
-    keeps = first[index] == np.arange(len(profile_ids))
-    return rows.filter(pl.Series(keeps[rows["head"].to_numpy()]))
+def _first_of_each_profile(profile_ids: I64) -> npt.NDArray[np.bool_]:
+    """Which heads are not repeats of an earlier one in the same payload."""
+    first = np.zeros(len(profile_ids), bool)
+    first[np.unique(profile_ids, return_index=True)[1]] = True
+    return first
 
 
-def _used_stacks(service: I64, stack_row: I64, stacks: int) -> pl.DataFrame:
-    """The stacks that samples of each service use: columns service and row."""
-    if len(service) and (service == service[0]).all():
-        used = np.zeros(stacks + 1, bool)
-        used[stack_row] = True  # -1, the empty stack, marks the extra last place
-        rows = np.flatnonzero(used[:-1])
-        return pl.DataFrame({"service": np.full(len(rows), service[0]), "row": rows})
-    return pl.DataFrame({"service": service, "row": stack_row}).filter(pl.col("row") >= 0).unique()
+class _UsedBy(NamedTuple):
+    """Which frames the stacks of which service use: codes of place in `services` x number of frames + row."""
+
+    services: I64
+    codes: I64
 
 
-def _stacks(used: pl.DataFrame, stack_ids: I64, frame_ids: I64, linked: Linked) -> pl.DataFrame:
-    row = used["row"].to_numpy()
-    flat, lengths = _take_ragged(linked.stack_frames, linked.stack_offsets, row)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    frames = _list_column(offsets, frame_ids[flat])
-    return pl.DataFrame({"service": used["service"], "stack": stack_ids[row], "frames": frames}, schema=STACKS).unique(
-        ["service", "stack"], keep="any"
+def _stacks(linked: Linked, service: I64, stack_row: I64, stack_ids: I64, items: I64) -> tuple[pl.DataFrame, _UsedBy]:
+    """The STACKS rows that the samples of each service use, each once. `items` are the stacks' frame ids."""
+    services, which = _distinct_services(service)
+    used = _distinct((which * len(stack_ids) + stack_row)[stack_row >= 0], len(services) * len(stack_ids))
+    of_service, row = np.divmod(used, max(1, len(stack_ids)))
+    once = _first_of_each(services, of_service, stack_ids[row])
+    of_service, row = of_service[once], row[once]
+    lengths = np.diff(linked.stack_offsets)[row]
+    taken = _take_ragged(linked.stack_offsets, row, lengths)
+    flat = linked.stack_frames[taken]
+    stacks = pl.DataFrame(
+        [
+            _ids("service", services[of_service]),
+            _ids("stack", stack_ids[row]),
+            _list_column("frames", np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), items[taken]),
+        ]
+    )
+    several = len(services) > 1
+    return stacks, _UsedBy(services, np.repeat(of_service * len(linked.frames), lengths) + flat if several else flat)
+
+
+def _frames(frames: pl.DataFrame, frame_ids: I64, used_by: _UsedBy) -> pl.DataFrame:
+    """The FRAMES rows that each service uses, each once."""
+    services = used_by.services
+    used = _distinct(used_by.codes, len(services) * len(frames))
+    of_service, row = np.divmod(used, max(1, len(frames)))
+    once = _first_of_each(services, of_service, frame_ids[row])
+    of_service, row = of_service[once], row[once]
+    chosen = frames if _is_range(row, len(frames)) else frames[row]
+    return chosen.select(
+        _ids("service", services[of_service]),
+        _ids("frame", frame_ids[row]),
+        *(pl.col(name).cast(FRAMES[name]) for name in FRAME_COLUMNS),
     )
 
 
-def _frames(used: pl.DataFrame, frame_ids: I64, linked: Linked) -> pl.DataFrame:
-    parts = []
-    for (service,), group in used.group_by("service"):
-        flat, _ = _take_ragged(linked.stack_frames, linked.stack_offsets, group["row"].to_numpy())
-        present = np.zeros(len(frame_ids), bool)
-        present[flat] = True
-        rows = np.flatnonzero(present)
-        parts.append(
-            linked.frames[rows].select(
-                pl.lit(service, pl.Int64).alias("service"),
-                pl.Series("frame", frame_ids[rows], dtype=pl.Int64),
-                *(pl.col(name).cast(FRAMES[name]) for name in FRAME_COLUMNS),
-            )
-        )
-    return pl.concat(parts).unique(["service", "frame"], keep="any") if parts else pl.DataFrame(schema=FRAMES)
+def _distinct_services(service: I64) -> tuple[I64, I64]:
+    """The services that occur, and for each sample which of them is its."""
+    if len(service) and bool((service == service[0]).all()):
+        return service[:1], np.zeros(len(service), np.int64)
+    return np.unique(service, return_inverse=True)
 
 
-def _profiles(heads: pl.DataFrame, rows: pl.DataFrame, profile_ids: I64) -> pl.DataFrame:
-    names_a_span = (pl.col("span") != 0) | (pl.col("trace_hi") != 0) | (pl.col("trace_lo") != 0)
-    sums = rows.group_by("head").agg(
-        sample_rows=pl.len().cast(pl.Int64),
-        sample_count=pl.col("weight").cast(pl.Int64).sum(),
-        total=pl.col("value").sum(),
-        labelled=pl.col("value").filter(names_a_span).sum(),
-        ambiguous=pl.col("value").filter(pl.col("evidence") == EVIDENCE_AMBIGUOUS).sum(),
-    )
-    joined = heads.with_row_index("head").with_columns(
-        pl.col("head").cast(rows.schema["head"]), profile=pl.Series(profile_ids, dtype=pl.Int64)
-    )
-    return (
-        joined.join(sums, on="head", how="left", maintain_order="left")
-        .with_columns(
-            pl.col(name).fill_null(0) for name in ("sample_rows", "sample_count", "total", "labelled", "ambiguous")
-        )
-        .select(pl.col(name).cast(kind) for name, kind in PROFILES.items())
-        .unique("profile", keep="any")
+def _first_of_each(services: I64, of_service: I64, ids: I64) -> I64:
+    """Positions of the first occurrence of each pair of service and id, ascending."""
+    keys = ids if len(services) == 1 else hashing.combine([services[of_service], ids])
+    return pl.Series(keys).arg_unique().cast(pl.Int64).to_numpy()
+
+
+def _profiles(heads: pl.DataFrame, rows: pl.DataFrame, head: I64, profile_ids: I64) -> pl.DataFrame:
+    value = rows["value"].to_numpy()
+    named = ((rows["span"] != 0) | (rows["trace_hi"] != 0) | (rows["trace_lo"] != 0)).to_numpy()
+    torn = (rows["evidence"] == EVIDENCE_AMBIGUOUS).to_numpy()
+    sums = {
+        "sample_rows": np.bincount(head, minlength=len(heads)),
+        "sample_count": _sums(rows["weight"].cast(pl.Int64).to_numpy(), head, len(heads)),
+        "total": _sums(value, head, len(heads)),
+        "labelled": _sums(value * named, head, len(heads)),
+        "ambiguous": _sums(value * torn, head, len(heads)),
+    }
+    kept = _first_of_each_profile(profile_ids)
+    profiles = heads.with_columns(_ids("profile", profile_ids), *(_ids(name, sums[name]) for name in sums))
+    return (profiles if kept.all() else profiles.filter(kept)).select(
+        pl.col(name).cast(kind) for name, kind in PROFILES.items()
     )
 
 
-def _take_ragged(items: I64, offsets: I64, rows: I64) -> tuple[I64, I64]:
-    """The items of some sequences one after the other, and the length of each."""
-    lengths = np.diff(offsets)[rows]
-    ends = np.cumsum(lengths)
-    positions = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int64)
-    positions += np.repeat(offsets[:-1][rows] - (ends - lengths), lengths)
-    return items[positions], lengths
+def _sums(values: I64, group: I64, groups: int) -> I64:
+    """Exact sums by group; NumPy's weighted bincount would go through floating point."""
+    sums = np.zeros(groups, np.int64)
+    np.add.at(sums, group, values)
+    return sums
 
 
-def _list_column(offsets: I64, values: I64) -> pl.Series:
+def _ids(name: str, values: I64) -> pl.Series:
+    return pl.Series(name, values, dtype=pl.Int64)
+
+
+def _number(codes: I64, code_count: int) -> tuple[I64, I64]:
+    """Number the distinct codes of 0 … code_count - 1: the codes, ascending, and which of them each one is."""
+    distinct = _distinct(codes, code_count)
+    return distinct, np.searchsorted(distinct, codes)
+
+
+def _distinct(codes: I64, code_count: int) -> I64:
+    """The distinct codes of 0 … code_count - 1, ascending."""
+    if code_count > 16 * len(codes) + (1 << 16):
+        return np.unique(codes)
+    present = np.zeros(code_count, bool)
+    present[codes] = True
+    return np.flatnonzero(present)
+
+
+def _take_ragged(offsets: I64, rows: I64, lengths: I64) -> I64 | slice:
+    """Where the items of some sequences, of known lengths, are: all of them one after the other."""
+    if _is_range(rows, len(offsets) - 1):
+        return slice(None)
+    positions = np.repeat(offsets[:-1][rows] - (np.cumsum(lengths) - lengths), lengths)
+    positions += np.arange(len(positions), dtype=np.int64)
+    return positions
+
+
+def _is_range(rows: I64, count: int) -> bool:
+    """Whether rows are 0 … count - 1 in this order."""
+    return len(rows) == count and bool((rows == np.arange(count)).all())
+
+
+def _list_column(name: str, offsets: I64, values: I64) -> pl.Series:
     array = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values))
-    return pl.Series(pl.from_arrow(array), dtype=pl.List(pl.Int64))
+    return pl.Series(name, pl.from_arrow(array), dtype=pl.List(pl.Int64))

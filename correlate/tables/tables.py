@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import polars as pl
 
 from correlate.tables.schema import TABLES
 
+_EMPTY: Final = {name: pl.DataFrame(schema=schema) for name, schema in TABLES.items()}
+"""Frames are never changed in place, so one empty one per table serves all."""
+
 
 def _empty(name: str) -> pl.DataFrame:
-    return pl.DataFrame(schema=TABLES[name])
+    return _EMPTY[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,46 @@
+"""The FastAPI application: routes, receivers and pages over services that somebody else composed."""
+
+from fastapi import FastAPI
+
+from correlate import __version__
+from correlate.api import errors
+from correlate.api.bodies import BodyBudget, BodyLimits
+from correlate.api.pages import routes as pages
+from correlate.api.receivers.intake import Intake
+from correlate.api.receivers.otlp_http import build_otlp_router
+from correlate.api.receivers.pyroscope import build_pyroscope_router
+from correlate.api.receivers.telemetry import ReceiverMetrics, RefusalLog
+from correlate.api.routes import catalogue, health, spans
+from correlate.bootstrap import Services
+
+_DESCRIPTION = """Joins traces and profiles: the flame graph of any span, with samples, coverage and confidence.
+
+Start with `GET /api/v1/services`, pick a span with `GET /api/v1/spans`, and ask for
+`GET /api/v1/spans/{trace_id}/{span_id}/profile`. Errors are RFC 9457 `problem+json`."""
+
+
+def create_intake(services: Services) -> Intake:
+    """What the receivers of a process share, whatever port they listen on."""
+    return Intake(
+        ingest=services.ingest,
+        clock=services.clock,
+        metrics=ReceiverMetrics(services.metrics),
+        refusals=RefusalLog(services.clock),
+        limits=BodyLimits(services.settings.body_limit_bytes),
+        budget=BodyBudget(services.settings.inflight_limit_bytes),
+    )
+
+
+def create_app(services: Services, intake: Intake | None = None) -> FastAPI:
+    """Build the application over running services."""
+    app = FastAPI(title="correlate", version=__version__, description=_DESCRIPTION)
+    app.state.services = services
+    errors.install(app)
+    for routes in (spans, catalogue):
+        app.include_router(routes.router, prefix="/api/v1")
+    app.include_router(health.router)
+    app.include_router(pages.router)
+    intake = intake or create_intake(services)
+    app.include_router(build_otlp_router(intake))
+    app.include_router(build_pyroscope_router(intake))
+    return app

@@ -1,0 +1,103 @@
+"""`correlate demo`: the main job end to end on recorded traffic."""
+
+import asyncio
+import socket
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from correlate import bootstrap
+from correlate.api.server import Addresses
+from correlate.cli import query
+from correlate.cli.backend import RemoteBackend
+from correlate.cli.serve import serve
+from correlate.demo import replay, traffic
+from correlate.errors import CorrelateError
+from correlate.settings import load
+
+_USUAL_PORT = 8080
+_LOOKED_AT = 50
+
+
+def demo(
+    console: Console,
+    *,
+    once: bool,
+    data_dir: Path | None,
+    http: str | None,
+    otlp_grpc: str | None,
+    otlp_http: str | None,
+) -> None:
+    """Start a service, replay the shipped recording to it, print a flame graph, and serve on unless `once`.
+
+    Raises:
+        ConfigError: an address that was asked for is taken.
+    """
+    with ExitStack() as stack:
+        folder = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="correlate-demo-")))
+        settings = load(
+            data_dir=folder,
+            http=http or f"127.0.0.1:{_free_port()}",
+            otlp_grpc=otlp_grpc or "off",
+            otlp_http=otlp_http or "off",
+        )
+        serve(settings, console, lambda services, addresses: _show(services, addresses, console, once=once), quiet=True)
+
+
+async def _show(services: bootstrap.Services, addresses: Addresses, console: Console, *, once: bool) -> None:
+    await asyncio.to_thread(_replay_and_print, services, f"http://{addresses.http}", console)
+    if not once:
+        console.print(f"\nServing on [bold]{services.public_url}/[/] until you press Ctrl-C.")
+        await asyncio.Event().wait()
+
+
+def _replay_and_print(services: bootstrap.Services, url: str, console: Console) -> None:
+    _replay(services, url, console)
+    with httpx.Client(base_url=url, timeout=60.0) as client:
+        span = _most_telling_span(client)
+        query.print_span(RemoteBackend(client), span["trace_id"], span["span_id"], _PARAMS, console)
+    again = f"correlate span {span['trace_id']} {span['span_id']} --url {url}"
+    console.print(f"\nAsk again with  [bold]{again}[/]", soft_wrap=True, highlight=False)
+
+
+_PARAMS = {"type": "cpu", "scope": "subtree", "method": "auto", "max_nodes": "16384"}
+
+
+def _replay(services: bootstrap.Services, url: str, console: Console) -> None:
+    requests = traffic.ending_at(list(traffic.shipped()), services.clock.now_ns())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("replaying recorded traffic", total=len(requests))
+        report = replay.replay(requests, url, on_progress=lambda done, _: progress.update(task, completed=done))
+    if report.rejected:
+        raise CorrelateError(f"{report.rejected} recorded requests were refused: {'; '.join(report.reasons)}")
+    console.print(
+        f"Replayed {report.accepted} requests of a recorded web shop to {url} in {report.seconds:.1f} s: "
+        "spans by OTLP, profiles by Pyroscope's client.\n",
+        highlight=False,
+    )
+
+
+def _most_telling_span(client: httpx.Client) -> dict[str, Any]:
+    """Of the slowest spans of each operation, the one with the most samples."""
+    operations = client.get("/api/v1/operations").json()["operations"]
+    asked = [{"service": o["service"], "operation": o["name"], "order": "slowest"} for o in operations]
+    found = [client.get("/api/v1/spans", params=a | {"limit": _LOOKED_AT}).json()["spans"] for a in asked]
+    best: dict[str, Any] = max((span for spans in found for span in spans), key=lambda span: span["samples"])
+    return best
+
+
+def _free_port() -> int:
+    """The usual port, or any free one where that is taken."""
+    for port in (_USUAL_PORT, 0):
+        try:
+            with socket.create_server(("127.0.0.1", port)) as found:
+                return int(found.getsockname()[1])
+        except OSError:
+            continue
+    return 0

@@ -1,0 +1,214 @@
+"""Decoded pprof payloads, linked: ids and string positions become row numbers, locations become frames.
+
+Facts of the format (google/pprof, proto/profile.proto): stacks are leaf first; a location with several lines stands for
+inlined calls, the innermost first and the function that was really called last; position 0 of the string table is the
+empty string. Here stacks are root first, and every line is a frame.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from correlate.errors import Malformed, TooLarge
+from correlate.formats.arrow import Ragged, integers, ragged
+from correlate.formats.faults import Faults, refuse
+from correlate.formats.limits import MAX_INLINED_FRAMES, MAX_PROFILE_FRAMES, MAX_STACK_FRAMES
+from correlate.formats.pprof_ids import IdTable
+from correlate.formats.pprof_strings import Strings
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """The stacks of all samples, one per sample, in reverse order of the samples.
+
+    Attributes:
+        offsets: where each stack starts in `frames_of_stacks`, plus the end.
+        frames_of_stacks: rows in `frames`, root first.
+        frames: the frames of all locations, columns as in `Linked.frames`.
+    """
+
+    offsets: I64
+    frames_of_stacks: I64
+    frames: pl.DataFrame
+
+
+class _Frames(NamedTuple):
+    """Frames of all locations.
+
+    The outermost call of location n is row n. Calls inlined into it, if any, are `extra` further rows from `inner` on,
+    outer before inner: most locations have none, and then locations and frames are the same rows.
+    """
+
+    inner: I64
+    extra: I64
+    table: pl.DataFrame
+
+
+def owners(column: Ragged) -> I64:
+    """The payload of each item of a list column with one list per payload; 0-dimensional for a single payload.
+
+    A number that NumPy broadcasts spares a gather over every item in the most frequent case, one payload.
+    """
+    return column.owners() if len(column.offsets) != 2 else np.zeros((), np.int64)
+
+
+def link_stacks(batch: pa.RecordBatch, strings: Strings, sample: Ragged) -> Stacks:
+    """Turn the samples' locations into stacks of frames, root first.
+
+    Stacks come out in reverse order of the samples: reversing everything at once turns leaf first into root first for
+    free. Of a stack deeper than MAX_STACK_FRAMES the frames nearest to the leaf are kept.
+
+    Args:
+        batch: decoded profiles, one row per payload.
+        strings: their strings.
+        sample: the column ``sample`` of the batch.
+
+    Raises:
+        Faults: a payload names rows it does not have, or holds more frames than the limits allow.
+    """
+    locations = ragged(batch.column("location"))
+    owner = owners(locations)
+    table = IdTable.build("location", integers(locations.values.field("id")), locations.offsets, owner)
+    frames = _frames(batch, strings, locations, owner)
+    named = ragged(sample.values.field("location_id"))
+    sample_owner = owners(sample)
+    ref_owner = sample_owner if sample_owner.ndim == 0 else np.repeat(sample_owner, named.lengths)
+    ref_owner = ref_owner if ref_owner.ndim == 0 else ref_owner[::-1]
+    rows = table.required_rows(integers(named.values)[::-1], ref_owner, "sample")
+    rows, offsets = _within_depth(rows, len(rows) - named.offsets[::-1], frames.extra + 1, sample_owner)
+    flat, offsets = _expand(rows, offsets, frames)
+    return Stacks(offsets, flat, frames.table)
+
+
+def _within_depth(rows: I64, offsets: I64, frame_counts: I64, sample_owner: I64) -> tuple[I64, I64]:
+    """Cut the locations off that lie more than MAX_STACK_FRAMES frames from the leaf (rows are root first)."""
+    widest = int(frame_counts.max(initial=1))
+    lengths = np.diff(offsets)
+    if len(rows) * widest <= MAX_PROFILE_FRAMES and int(lengths.max(initial=0)) * widest <= MAX_STACK_FRAMES:
+        return rows, offsets
+    reached = np.concatenate([np.zeros(1, np.int64), np.cumsum(frame_counts[rows])])
+    kept = np.repeat(reached[offsets[1:]], lengths) - reached[:-1] <= MAX_STACK_FRAMES
+    owner = np.repeat(np.broadcast_to(sample_owner, lengths.shape)[::-1], lengths)[kept]
+    _refuse_too_many_frames(owner, frame_counts[rows[kept]])
+    counted = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+    return rows[kept], counted[offsets]
+
+
+def _refuse_too_many_frames(owner: I64, frame_counts: I64) -> None:
+    """Refuse the payload with the most frames when all of them together have too many."""
+    total = int(frame_counts.sum())
+    if total > MAX_PROFILE_FRAMES:
+        largest = int(np.argmax(np.bincount(owner, weights=frame_counts)))
+        message = f"the stacks have {total:,} frames (limit {MAX_PROFILE_FRAMES:,} in one request)"
+        raise Faults({largest: TooLarge(message)})
+
+
+def _expand(rows: I64, offsets: I64, frames: _Frames) -> tuple[I64, I64]:
+    """Put the inlined frames of each location after its own (rows are root first)."""
+    inlines = (frames.extra > 0)[rows]
+    at = np.flatnonzero(inlines)
+    if not len(at):
+        return rows, offsets
+    extra = frames.extra[rows[at]]
+    ends = np.cumsum(extra)
+    items = np.repeat(frames.inner[rows[at]] - (ends - extra), extra) + np.arange(ends[-1])
+    before = np.concatenate([np.zeros(1, np.int64), ends])[np.searchsorted(at, offsets)]
+    return np.insert(rows, np.repeat(at + 1, extra), items), offsets + before
+
+
+def _frames(batch: pa.RecordBatch, strings: Strings, locations: Ragged, owner: I64) -> _Frames:
+    lines = ragged(locations.values.field("line"))
+    refuse(
+        lines.lengths > MAX_INLINED_FRAMES,
+        owner,
+        lambda at: TooLarge(f"a location has {lines.lengths[at]:,} lines (limit {MAX_INLINED_FRAMES:,})"),
+    )
+    location, line, inner, extra = _lay_out(lines)
+    line_owner = owner if owner.ndim == 0 else np.repeat(owner, lines.lengths)
+    columns = {
+        **_functions(batch, strings, lines, line_owner, line),
+        "line": _pick(integers(lines.values.field("line")), line),
+        "column": _pick(integers(lines.values.field("column")), line),
+        **_mappings(batch, strings, locations, owner, location),
+        "address": integers(locations.values.field("address"))[location],
+        "inlined": np.arange(len(location)) >= len(lines.lengths),
+    }
+    return _Frames(inner, extra, pl.DataFrame(columns).with_columns(pl.lit("").alias("kind")))
+
+
+def _lay_out(lines: Ragged) -> tuple[I64, I64, I64, I64]:
+    """Of each frame its location and its line (-1: none); of each location where its inlined frames are, and how many.
+
+    On the wire the last line of a location is the outermost call.
+    """
+    count = len(lines.lengths)
+    extra = np.maximum(lines.lengths - 1, 0)
+    ends = np.cumsum(extra)
+    inner = count + ends - extra
+    within = np.repeat(np.arange(count), extra)
+    last = np.where(lines.lengths > 0, lines.offsets[1:] - 1, -1)
+    inward = np.arange(len(within)) - (inner - count)[within] + 1
+    return np.append(np.arange(count), within), np.append(last, last[within] - inward), inner, extra
+
+
+def _functions(
+    batch: pa.RecordBatch, strings: Strings, lines: Ragged, line_owner: I64, line: I64
+) -> dict[str, pl.Series | I64]:
+    """The function columns of frames; `line` is each frame's row in the lines, -1: it has none."""
+    functions = ragged(batch.column("function"))
+    owner = owners(functions)
+    table = IdTable.build("function", integers(functions.values.field("id")), functions.offsets, owner)
+    row = _pick(table.optional_rows(integers(lines.values.field("function_id")), line_owner, "location"), line, -1)
+    return {
+        name: _strings_of(strings, functions, owner, field, "function", row)
+        for name, field in (("function", "name"), ("system_name", "system_name"), ("file", "filename"))
+    } | {"start_line": _pick(integers(functions.values.field("start_line")), row)}
+
+
+def _mappings(
+    batch: pa.RecordBatch, strings: Strings, locations: Ragged, location_owner: I64, location: I64
+) -> dict[str, pl.Series]:
+    mappings = ragged(batch.column("mapping"))
+    owner = owners(mappings)
+    table = IdTable.build("mapping", integers(mappings.values.field("id")), mappings.offsets, owner)
+    row = table.optional_rows(integers(locations.values.field("mapping_id")), location_owner, "location")[location]
+    return {
+        "mapping": _strings_of(strings, mappings, owner, "filename", "mapping", row),
+        "build_id": _strings_of(strings, mappings, owner, "build_id", "mapping", row),
+    }
+
+
+def _strings_of(strings: Strings, table: Ragged, owner: I64, field: str, what: str, row: I64) -> pl.Series:
+    """The text of a field of some table rows; -1 is no row and gives the empty string."""
+    text_row = strings.rows(table.values.field(field), owner, what)
+    return strings.text[_pick(text_row, row, strings.empty)]
+
+
+def _pick(values: I64, rows: I64, missing: int = 0) -> I64:
+    """Values by row; `missing` where the row is -1."""
+    return np.append(values, missing)[rows]
+
+
+def check_values(sample: Ragged, values: Ragged, type_counts: I64) -> None:
+    """Check that every sample has one value per sample type.
+
+    Raises:
+        Faults: with the numbers of the first sample that has not.
+    """
+    owner = owners(sample)
+    wanted = np.broadcast_to(type_counts[owner], values.lengths.shape)
+    starts = np.broadcast_to(sample.offsets[:-1][owner], values.lengths.shape)
+    refuse(
+        values.lengths != wanted,
+        owner,
+        lambda at: Malformed(
+            f"sample {at - int(starts[at]) + 1} has {int(values.lengths[at])} values, "
+            f"the profile declares {int(wanted[at])} sample types"
+        ),
+    )

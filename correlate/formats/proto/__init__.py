@@ -1,0 +1,1 @@
+"""Protobuf messages of the wire formats: written from the formats' field tables, with generated classes beside."""

@@ -1,0 +1,142 @@
+"""The questions of `ports.Lake`, as conditions on row groups and rows."""
+
+import functools
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from correlate.model.ids import TraceId
+from correlate.model.queries import SampleFilter, TimeRange
+from correlate.storage.index import Index, Mask
+from correlate.storage.reader import Condition, TableReader
+
+SPAN_KEY = ["trace_hi", "trace_lo", "span", "service", "kind", "start_ns"]
+"""A span stored twice, because it came in two requests that were cut differently, is one span."""
+
+
+def spans_of_trace(spans: TableReader, trace: TraceId) -> pl.DataFrame:
+    """SPANS rows of a trace by start time, each once."""
+    found = spans.read(
+        lambda index: (index.low["trace_hi"] <= trace.hi) & (index.high["trace_hi"] >= trace.hi),
+        _of_trace(trace),
+    )
+    return found.unique(SPAN_KEY, keep="first", maintain_order=True).sort("start_ns", maintain_order=True)
+
+
+def spans_named(spans: TableReader, ids: Sequence[int], window: TimeRange) -> pl.DataFrame:
+    """Columns span, trace_hi, trace_lo of stored spans with some ids that overlap a window."""
+    if not len(ids):
+        return pl.DataFrame(schema=dict.fromkeys(("span", "trace_hi", "trace_lo"), pl.Int64))
+    named = _any_of("span", tuple(ids))
+    overlaps = (pl.col("start_ns") < window.end_ns) & _not_over("start_ns", window.start_ns)
+    return spans.read(
+        lambda index: overlap(index, "start_ns", window.start_ns, window.end_ns - 1),
+        Condition(overlaps & named, ("span", "start_ns", "duration_ns"), named, ("span",)),
+        columns=("span", "trace_hi", "trace_lo"),
+    ).unique()
+
+
+def samples(table: TableReader, wanted: SampleFilter, columns: Sequence[str] = ()) -> pl.DataFrame:
+    """SAMPLES rows that a filter selects; with `columns`, only those."""
+    named = bool(wanted.spans or wanted.profiles or wanted.trace is not None)
+    whole = None if named else lambda index: _whole_groups(index, wanted)
+    return table.read(lambda index: _sample_groups(index, wanted), _sample_condition(wanted), columns, whole)
+
+
+def profiles(table: TableReader, services: Sequence[str], window: TimeRange) -> pl.DataFrame:
+    """PROFILES rows of some services (empty: all) whose interval overlaps a window."""
+    keep = (pl.col("time_ns") < window.end_ns) & _not_over("time_ns", window.start_ns)
+    if services:
+        keep &= pl.col("service").is_in(list(services))
+    found = table.read(
+        lambda index: overlap(index, "time_ns", window.start_ns, window.end_ns - 1),
+        Condition(keep, ("service", "time_ns", "duration_ns")),
+    )
+    return found.unique("profile", keep="any")
+
+
+def series(table: TableReader, ids: Sequence[int]) -> pl.DataFrame:
+    """SERIES rows by id, each once."""
+    array = np.array(ids, np.int64)
+    low, high = (int(array.min()), int(array.max())) if len(array) else (1, 0)
+    found = table.read(
+        lambda index: (index.low["series"] <= high) & (index.high["series"] >= low),
+        Condition(pl.col("series").is_in(pl.Series(array).implode()), ("series",)),
+    )
+    return found.unique("series", keep="any")
+
+
+def of_services(table: TableReader, service_ids: Sequence[int]) -> pl.DataFrame:
+    """STACKS or FRAMES rows of some services."""
+    wanted = Condition(pl.col("service").is_in(pl.Series(service_ids, dtype=pl.Int64).implode()), ("service",))
+    return table.read(lambda index: groups_of_services(index, service_ids), wanted)
+
+
+def groups_of_services(index: Index, service_ids: Sequence[int]) -> Mask:
+    """Row groups of STACKS or FRAMES that can hold rows of some services."""
+    ids = np.array(service_ids, np.int64)
+    inside = (index.low["service"][:, None] <= ids) & (index.high["service"][:, None] >= ids)
+    return np.asarray(inside.any(axis=1))
+
+
+def _sample_groups(index: Index, wanted: SampleFilter) -> Mask:
+    chosen = overlap(index, "time_ns", wanted.start_ns, wanted.end_ns)
+    for column, ids in (("service", wanted.service_ids), ("type", wanted.type_ids)):
+        if ids:
+            inside = [(index.low[column] <= i) & (index.high[column] >= i) for i in ids]
+            chosen &= np.logical_or.reduce(inside)
+    return chosen
+
+
+def _whole_groups(index: Index, wanted: SampleFilter) -> Mask:
+    """Row groups of samples that lie inside the window and are of a wanted service and type throughout."""
+    inside = (index.low["time_ns"] >= wanted.start_ns) & (index.high["time_ns"] <= wanted.end_ns)
+    inside &= index.low["duration_ns"] >= 0
+    for column, ids in (("service", wanted.service_ids), ("type", wanted.type_ids)):
+        if ids:
+            inside &= (index.low[column] == index.high[column]) & np.isin(index.low[column], ids)
+    return inside
+
+
+def _sample_condition(wanted: SampleFilter) -> Condition:
+    rows = (pl.col("time_ns") <= wanted.end_ns) & _not_over("time_ns", wanted.start_ns)
+    columns = ["time_ns", "duration_ns"]
+    for column, ids in (("service", wanted.service_ids), ("type", wanted.type_ids)):
+        if ids:
+            rows &= _any_of(column, ids)
+            columns.append(column)
+    naming = _naming(wanted)
+    if not naming:
+        return Condition(rows, tuple(columns))
+    named = functools.reduce(operator.or_, (condition.rows for condition in naming))
+    names = tuple(name for condition in naming for name in condition.columns)
+    return Condition(rows & named, (*columns, *names), named, names)
+
+
+def _naming(wanted: SampleFilter) -> list[Condition]:
+    """The ways in which a sample may be named: by its span, its trace, or its profile."""
+    named = [("span", wanted.spans), ("profile", wanted.profiles)]
+    conditions = [Condition(_any_of(column, ids), (column,)) for column, ids in named if ids]
+    return conditions if wanted.trace is None else [*conditions, _of_trace(wanted.trace)]
+
+
+def _of_trace(trace: TraceId) -> Condition:
+    low = pl.col("trace_lo") == trace.lo
+    return Condition((pl.col("trace_hi") == trace.hi) & low, ("trace_hi", "trace_lo"), low, ("trace_lo",), trace.lo)
+
+
+def _any_of(column: str, ids: tuple[int, ...]) -> pl.Expr:
+    return pl.col(column) == ids[0] if len(ids) == 1 else pl.col(column).is_in(pl.Series(ids, dtype=pl.Int64).implode())
+
+
+def overlap(index: Index, start: str, first_ns: int, last_ns: int) -> Mask:
+    """Row groups with rows that may overlap the closed interval of times."""
+    not_over = index.high["duration_ns"] >= first_ns - index.high[start]
+    return np.asarray((index.low[start] <= last_ns) & not_over)
+
+
+def _not_over(start: str, first_ns: int) -> pl.Expr:
+    """The row's own interval ends at or after a time; a sum could overflow on absurd durations."""
+    return pl.col("duration_ns") >= first_ns - pl.col(start)

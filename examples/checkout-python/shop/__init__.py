@@ -1,0 +1,1 @@
+"""A small web shop's checkout service: real work, made-up customers."""

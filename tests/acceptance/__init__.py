@@ -1,0 +1,1 @@
+"""The main job, over real sockets, as a user would meet it."""
