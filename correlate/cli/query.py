@@ -61,16 +61,17 @@ def write_span(source: Backend, trace_id: str, span_id: str, params: dict[str, s
 def print_span(source: Backend, trace_id: str, span_id: str, params: dict[str, str], console: Console) -> None:
     """Draw a span's profile in the terminal."""
     answer = orjson.loads(source.profile(trace_id, span_id, params | {"format": "json"}))
-    console.print(picture(answer))
+    print_answer(answer, console)
 
 
-def picture(answer: dict[str, Any]) -> Group:
-    """A JSON answer as something to print: what is known, the flame graph, where to go next."""
+def print_answer(answer: dict[str, Any], console: Console) -> None:
+    """Print a JSON answer: what is known, the flame graph, where to go next."""
     tree = columns.parse(answer["flamegraph"])
-    drawn = flame_text.render(tree, answer["unit"])
-    links = answer["links"]
-    more = [Text(f"{name.replace('_', ' '):>15}  {url}", style="dim") for name, url in links.items() if url]
-    return Group(_facts(answer), Text(), drawn, Text(), *more)
+    console.print(Group(_facts(answer), Text(), flame_text.render(tree, answer["unit"]), Text()))
+    for name, url in answer["links"].items():
+        if url:
+            label = name.replace("_", " ")
+            console.print(f"{label:>15}  {url}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _facts(answer: dict[str, Any]) -> Table:

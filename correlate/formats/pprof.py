@@ -6,6 +6,7 @@ them is rejected; the others go on.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -104,6 +105,7 @@ def _link(batch: pa.RecordBatch, contexts: list[PprofContext]) -> Linked:
         stack_offsets=stacks.offsets,
         stack_frames=stacks.frames_of_stacks,
         frames=stacks.frames,
+        frame_ids=stacks.frame_ids,
     )
 
 
@@ -164,15 +166,7 @@ def explained(error: BadInput, raw: bytes) -> BadInput:
 
 def _with_rejects(linked: Linked, errors: dict[int, BadInput]) -> Linked:
     rejects = tuple(Reject("profiles", 1, f"profile {index + 1}: {error}") for index, error in errors.items())
-    return Linked(
-        linked.heads,
-        linked.samples,
-        linked.labelsets,
-        linked.stack_offsets,
-        linked.stack_frames,
-        linked.frames,
-        rejects,
-    )
+    return replace(linked, rejects=rejects)
 
 
 def check_profile(batch: pa.RecordBatch) -> None:

@@ -5,6 +5,7 @@ difference of two profiles of the same process is what happened in between, and 
 is another process.
 """
 
+from collections import OrderedDict
 from dataclasses import replace
 from typing import Final
 
@@ -52,6 +53,59 @@ def delta(previous: bytes, current: bytes) -> bytes | None:
         return write(after)
     profile = _subtracted(before, after, columns)
     return None if profile is None else write(profile)
+
+
+def gauges(current: bytes) -> bytes | None:
+    """A profile without what its cumulative types count: for the first profile of a process, and after a doubt.
+
+    Returns:
+        gzip-compressed pprof; None when all types are cumulative, so nothing is left.
+
+    Raises:
+        Malformed: it is broken.
+        UnknownFormat: it is of another format.
+        TooLarge: it exceeds a limit.
+    """
+    profile = parse(current)
+    kept = [
+        pl.lit(0) if name in CUMULATIVE else pl.col("value").list.get(at) for at, name in enumerate(_types(profile))
+    ]
+    samples = profile.samples.with_columns(value=pl.concat_list(kept)).filter(
+        pl.col("value").list.eval(pl.element() != 0).list.any()
+    )
+    return write(replace(profile, samples=samples)) if len(samples) else None
+
+
+class Baselines:
+    """The last profile of each target, to turn what comes next into differences. For one thread at a time.
+
+    Args:
+        limit_count: targets remembered; the one not heard of for longest is forgotten first, and begins anew.
+    """
+
+    def __init__(self, limit_count: int = 10_000) -> None:
+        self._limit_count = limit_count
+        self._last: OrderedDict[str, bytes] = OrderedDict()
+
+    def advance(self, target: str, body: bytes) -> bytes | None:
+        """What a profile of a target adds to the one before; of the first only what is no counter.
+
+        Returns:
+            gzip-compressed pprof, None when there is nothing to store yet.
+
+        Raises:
+            Malformed: it is broken; the one before stays in force, as for the errors below.
+            UnknownFormat: it is of another format.
+            TooLarge: it exceeds a limit.
+        """
+        previous = self._last.get(target)
+        added = delta(previous, body) if previous is not None else None
+        result = gauges(body) if added is None else added
+        self._last[target] = body
+        self._last.move_to_end(target)
+        if len(self._last) > self._limit_count:
+            self._last.popitem(last=False)
+        return result
 
 
 def _types(profile: PprofProfile) -> list[str]:

@@ -19,6 +19,8 @@ from correlate.formats.faults import Faults, refuse
 from correlate.formats.limits import MAX_INLINED_FRAMES, MAX_PROFILE_FRAMES, MAX_STACK_FRAMES
 from correlate.formats.pprof_ids import IdTable
 from correlate.formats.pprof_strings import Strings
+from correlate.tables.build import hash_frames
+from correlate.tables.hashing import hash_text
 
 I64 = npt.NDArray[np.int64]
 
@@ -31,11 +33,13 @@ class Stacks:
         offsets: where each stack starts in `frames_of_stacks`, plus the end.
         frames_of_stacks: rows in `frames`, root first.
         frames: the frames of all locations, columns as in `Linked.frames`.
+        frame_ids: their lasting ids.
     """
 
     offsets: I64
     frames_of_stacks: I64
     frames: pl.DataFrame
+    frame_ids: I64
 
 
 class _Frames(NamedTuple):
@@ -48,6 +52,7 @@ class _Frames(NamedTuple):
     inner: I64
     extra: I64
     table: pl.DataFrame
+    ids: I64
 
 
 def owners(column: Ragged) -> I64:
@@ -83,7 +88,7 @@ def link_stacks(batch: pa.RecordBatch, strings: Strings, sample: Ragged) -> Stac
     rows = table.required_rows(integers(named.values)[::-1], ref_owner, "sample")
     rows, offsets = _within_depth(rows, len(rows) - named.offsets[::-1], frames.extra + 1, sample_owner)
     flat, offsets = _expand(rows, offsets, frames)
-    return Stacks(offsets, flat, frames.table)
+    return Stacks(offsets, flat, frames.table, frames.ids)
 
 
 def _within_depth(rows: I64, offsets: I64, frame_counts: I64, sample_owner: I64) -> tuple[I64, I64]:
@@ -131,15 +136,21 @@ def _frames(batch: pa.RecordBatch, strings: Strings, locations: Ragged, owner: I
     )
     location, line, inner, extra = _lay_out(lines)
     line_owner = owner if owner.ndim == 0 else np.repeat(owner, lines.lengths)
-    columns = {
-        **_functions(batch, strings, lines, line_owner, line),
+    texts, start_line = _functions(batch, strings, lines, line_owner, line)
+    texts |= _mappings(batch, strings, locations, owner, location)
+    texts["kind"] = np.full(len(location), strings.empty)
+    numbers = {
         "line": _pick(integers(lines.values.field("line")), line),
         "column": _pick(integers(lines.values.field("column")), line),
-        **_mappings(batch, strings, locations, owner, location),
+        "start_line": start_line,
         "address": integers(locations.values.field("address"))[location],
-        "inlined": np.arange(len(location)) >= len(lines.lengths),
+        "inlined": (np.arange(len(location)) >= len(lines.lengths)).astype(np.int64),
     }
-    return _Frames(inner, extra, pl.DataFrame(columns).with_columns(pl.lit("").alias("kind")))
+    # A string is hashed once, however many frames name it.
+    hashed = hash_text(strings.text)
+    ids = hash_frames({name: hashed[row] for name, row in texts.items()}, numbers)
+    table = pl.DataFrame({name: strings.text[row] for name, row in texts.items()} | numbers)
+    return _Frames(inner, extra, table.with_columns(pl.col("inlined").cast(pl.Boolean)), ids)
 
 
 def _lay_out(lines: Ragged) -> tuple[I64, I64, I64, I64]:
@@ -159,35 +170,39 @@ def _lay_out(lines: Ragged) -> tuple[I64, I64, I64, I64]:
 
 def _functions(
     batch: pa.RecordBatch, strings: Strings, lines: Ragged, line_owner: I64, line: I64
-) -> dict[str, pl.Series | I64]:
-    """The function columns of frames; `line` is each frame's row in the lines, -1: it has none."""
+) -> tuple[dict[str, I64], I64]:
+    """The functions of frames: rows of their texts, and their start lines.
+
+    `line` is each frame's row in the lines, -1: it has none.
+    """
     functions = ragged(batch.column("function"))
     owner = owners(functions)
     table = IdTable.build("function", integers(functions.values.field("id")), functions.offsets, owner)
     row = _pick(table.optional_rows(integers(lines.values.field("function_id")), line_owner, "location"), line, -1)
-    return {
-        name: _strings_of(strings, functions, owner, field, "function", row)
+    texts = {
+        name: _text_rows(strings, functions, owner, field, "function", row)
         for name, field in (("function", "name"), ("system_name", "system_name"), ("file", "filename"))
-    } | {"start_line": _pick(integers(functions.values.field("start_line")), row)}
+    }
+    return texts, _pick(integers(functions.values.field("start_line")), row)
 
 
 def _mappings(
     batch: pa.RecordBatch, strings: Strings, locations: Ragged, location_owner: I64, location: I64
-) -> dict[str, pl.Series]:
+) -> dict[str, I64]:
+    """The mappings of frames: rows of their texts."""
     mappings = ragged(batch.column("mapping"))
     owner = owners(mappings)
     table = IdTable.build("mapping", integers(mappings.values.field("id")), mappings.offsets, owner)
     row = table.optional_rows(integers(locations.values.field("mapping_id")), location_owner, "location")[location]
     return {
-        "mapping": _strings_of(strings, mappings, owner, "filename", "mapping", row),
-        "build_id": _strings_of(strings, mappings, owner, "build_id", "mapping", row),
+        "mapping": _text_rows(strings, mappings, owner, "filename", "mapping", row),
+        "build_id": _text_rows(strings, mappings, owner, "build_id", "mapping", row),
     }
 
 
-def _strings_of(strings: Strings, table: Ragged, owner: I64, field: str, what: str, row: I64) -> pl.Series:
-    """The text of a field of some table rows; -1 is no row and gives the empty string."""
-    text_row = strings.rows(table.values.field(field), owner, what)
-    return strings.text[_pick(text_row, row, strings.empty)]
+def _text_rows(strings: Strings, table: Ragged, owner: I64, field: str, what: str, row: I64) -> I64:
+    """The rows in `strings.text` of a field of some table rows; -1 is no row and has the empty string."""
+    return _pick(strings.rows(table.values.field(field), owner, what), row, strings.empty)
 
 
 def _pick(values: I64, rows: I64, missing: int = 0) -> I64:

@@ -33,10 +33,10 @@ class LinkMaker:
     def of_span(self, span: SpanInfo, profile_type: ProfileType, scope: Scope) -> dict[str, str | None]:
         """The links of a span answer: page, pprof, grafana_trace and grafana_profile (None without Grafana)."""
         path = f"{span.trace}/{format_span_id(span.span)}"
-        asked = urlencode({"type": str(profile_type), "scope": scope.value})
+        asked = _unusual(profile_type, scope)
         return {
-            "page": f"{self.public_url}/spans/{path}?{asked}",
-            "pprof": f"{self.public_url}/api/v1/spans/{path}/profile?{asked}&format=pprof",
+            "page": _url(f"{self.public_url}/spans/{path}", asked),
+            "pprof": _url(f"{self.public_url}/api/v1/spans/{path}/profile", asked | {"format": "pprof"}),
             "grafana_trace": self._explore("trace", self._trace_pane(span)),
             "grafana_profile": self._explore("profile", self._profile_pane(span, profile_type)),
         }
@@ -70,6 +70,16 @@ class LinkMaker:
             "spanSelector": [_selector(span)],
         }
         return {"datasource": self.pyroscope_uid, "queries": [query], "range": _around(span)}
+
+
+def _unusual(profile_type: ProfileType, scope: Scope) -> dict[str, str]:
+    """The query parameters that are not what they would be anyway."""
+    asked = {} if profile_type.matches("cpu") == 0 else {"type": str(profile_type)}
+    return asked if scope is Scope.SUBTREE else asked | {"scope": scope.value}
+
+
+def _url(base: str, params: dict[str, str]) -> str:
+    return f"{base}?{urlencode(params)}" if params else base
 
 
 def _selector(span: SpanInfo) -> str:

@@ -18,6 +18,9 @@ from correlate.services.links import LinkMaker
 from correlate.units import human
 
 
+_MOST_SVG_NODES = 4000
+
+
 class Format(StrEnum):
     """What an answer may look like."""
 
@@ -57,13 +60,17 @@ class Sheet:
     plotlyjs_url: str | None = None
 
     @cached_property
-    def tree(self) -> tree.Tree:
-        """The tree of calls, truncated to `max_nodes`."""
+    def whole_tree(self) -> tree.Tree:
+        """The tree of calls."""
         rows = self.profile.rows
-        grown = tree.build(
+        return tree.build(
             self.profile.symbols, rows["stack"].to_numpy(), rows["value"].to_numpy(), rows["weight"].to_numpy()
         )
-        return tree.truncate(grown, self.max_nodes)
+
+    @property
+    def tree(self) -> tree.Tree:
+        """The tree of calls, truncated to `max_nodes`."""
+        return tree.truncate(self.whole_tree, self.max_nodes)
 
     @property
     def title(self) -> str:
@@ -200,18 +207,27 @@ def _speedscope(sheet: Sheet) -> bytes:
 
 def _html(sheet: Sheet) -> bytes:
     return plot.html(
-        sheet.tree,
+        sheet.whole_tree,
         sheet.unit,
         sheet.title,
         facts=summary(sheet.profile),
-        links={name.replace("_", " "): url for name, url in sheet.links.items() if url and name != "page"},
+        links=_page_links(sheet),
         plotlyjs="url" if sheet.plotlyjs_url else "inline",
         plotlyjs_url=sheet.plotlyjs_url or "",
     ).encode()
 
 
 def _svg(sheet: Sheet) -> bytes:
-    return plot.svg(sheet.tree, sheet.unit, sheet.title)
+    return plot.svg(sheet.whole_tree, sheet.unit, sheet.title, max_nodes=min(sheet.max_nodes, _MOST_SVG_NODES))
+
+
+def _page_links(sheet: Sheet) -> dict[str, str]:
+    """Where to go from a page: on our server to its other pages too, from a saved file only to full addresses."""
+    links = {name.replace("_", " "): url for name, url in sheet.links.items() if url}
+    if sheet.plotlyjs_url is None:
+        return links
+    del links["page"]
+    return {"all services": "/", "trace": f"/traces/{sheet.profile.root.trace}", **links}
 
 
 _FORMATS: dict[Format, tuple[Callable[[Sheet], bytes], str, str]] = {

@@ -117,7 +117,7 @@ def _row_groups(layout: Layout, number: int, footer: Footer) -> Index:
     metadata = footer.metadata
     count = metadata.num_row_groups
     column_of = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
-    groups = [metadata.row_group(i) for i in range(count)]  # one per 16 384 rows
+    groups = [metadata.row_group(i) for i in range(count)]  # each of thousands of rows
     ranges = {name: [group.column(column_of[name]).statistics for group in groups] for name in layout.prune}
     return Index(
         {number: footer},

@@ -28,6 +28,7 @@ class Layout:
         slice_column: rows are merged in slices of this column, so that a merge needs little memory.
         prune: integer columns whose minimum and maximum per row group are kept in memory.
         key: columns that identify a row where repeats are harmless and dropped when files are merged.
+        group_rows: rows of a row group, which is what a query for one span or trace reads at least.
         plain: columns written without a dictionary: values hardly repeat, or only in runs, which zstd sees by itself.
     """
 
@@ -38,6 +39,7 @@ class Layout:
     prune: tuple[str, ...]
     key: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
+    group_rows: int = 16_384
 
     @property
     def schema(self) -> Schema:
@@ -116,6 +118,7 @@ LAYOUTS: Final[dict[str, Layout]] = {
             _sorted_by("trace_hi", "trace_lo", "start_ns"),
             "trace_hi",
             prune=("trace_hi", "start_ns", "duration_ns"),
+            group_rows=8192,  # many columns, some nested, and a trace is in one of them
             plain=("trace_hi", "trace_lo", "span", "parent", "start_ns", "duration_ns", "thread", "payload"),
         ),
         Layout(

@@ -14,9 +14,6 @@ from correlate.storage import aggregates
 from correlate.storage.layout import Layout
 from correlate.storage.location import Folder
 
-ROW_GROUP_ROWS: Final = 16_384
-"""What a query for one span reads at least; reading 65 536 rows of all columns takes four times as long."""
-
 FAST_LEVEL, SMALL_LEVEL = 1, 6
 """Levels of zstd: for a commit somebody waits for, and for a merge nobody waits for."""
 
@@ -66,7 +63,7 @@ class FileWriter:
         if self._writer is None:
             self._writer = self._open()
         table = pa.table(frame.to_arrow(compat_level=pl.CompatLevel.oldest())).cast(self._schema)
-        self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        self._writer.write_table(table, row_group_size=self._layout.group_rows)
         self._aggregate.append(aggregates.partial(self._layout.name, frame))
         self._low.append(frame.select(self._layout.prune).min())
         self._high.append(frame.select(self._layout.prune).max())

@@ -4,6 +4,7 @@ Every profile format ends in a `Linked`: plain columns in which ids of the wire 
 that gives rows their lasting identity (frame, stack, series and content hashes) happens here, once for all formats.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from correlate.tables.schema import (
 from correlate.tables.tables import Reject, Tables
 
 I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 HEADS: Schema = {
     "service": pl.String,
@@ -58,6 +60,7 @@ class Linked:
         stack_frames: rows in `frames`, root first.
         frames: FRAMES columns without ``service`` and ``frame``.
         rejects: what was refused while reading.
+        frame_ids: `hash_frames` of `frames`, where the format has a cheaper way to it; None: to be computed.
     """
 
     heads: pl.DataFrame
@@ -67,6 +70,13 @@ class Linked:
     stack_frames: I64
     frames: pl.DataFrame
     rejects: tuple[Reject, ...] = ()
+    frame_ids: I64 | None = None
+
+
+def hash_frames(texts: Mapping[str, I64], numbers: Mapping[str, I64]) -> I64:
+    """The lasting ids of frames, given their text columns hashed by `hashing.hash_text` and their other columns."""
+    columns = {**texts, **numbers}
+    return hashing.combine([columns[name] for name in FRAME_COLUMNS])
 
 
 def build(linked: Linked) -> Tables:
@@ -77,29 +87,29 @@ def build(linked: Linked) -> Tables:
     heads = linked.heads
     head = samples["head"].cast(pl.Int64).to_numpy()
     stack_row = samples["stack"].cast(pl.Int64).to_numpy()
-    frame_ids = hashing.hash_rows(linked.frames.select(FRAME_COLUMNS))
+    frame_ids = linked.frame_ids
+    if frame_ids is None:
+        frame_ids = hashing.hash_rows(linked.frames.select(FRAME_COLUMNS))
     items = frame_ids[linked.stack_frames]
     stack_ids = hashing.sequence_hashes(items, linked.stack_offsets)
     service_of_head, type_of_head = hashing.hash_texts(heads.select("service", "type"))
     series, series_of = _series(linked, head, samples["labelset"].cast(pl.Int64).to_numpy())
-    rows = samples.with_columns(
-        _ids("service", service_of_head[head]),
-        _ids("type", type_of_head[head]),
-        _ids("series", series_of),
-        _ids("stack", np.append(stack_ids, 0)[stack_row]),  # row -1, the empty stack, takes the 0 at the end
-    )
-    profile_ids = _content_hashes(heads, [service_of_head, type_of_head], rows, head)
-    kept = _first_of_each_profile(profile_ids)[head]
-    rows = rows.with_columns(_ids("profile", profile_ids[head]))
+    columns = {name: _column(samples[name], SAMPLES[name]) for name in SAMPLES if name in samples.columns} | {
+        "service": _ids("service", service_of_head[head]),
+        "type": _ids("type", type_of_head[head]),
+        "series": _ids("series", series_of),
+        "stack": _ids("stack", np.append(stack_ids, 0)[stack_row]),  # row -1, the empty stack, takes the 0 at the end
+    }
+    profile_ids = _content_hashes(heads, [service_of_head, type_of_head], columns, head)
+    kept = _first_of_each_profile(profile_ids)
+    rows = pl.DataFrame([(columns | {"profile": _ids("profile", profile_ids[head])})[name] for name in SAMPLES])
     stacks, used_by = _stacks(linked, service_of_head[head], stack_row, stack_ids, items)
     return Tables(
-        samples=(rows if kept.all() else rows.filter(kept)).select(
-            pl.col(name).cast(kind) for name, kind in SAMPLES.items()
-        ),
+        samples=rows if kept.all() else rows.filter(kept[head]),
         stacks=stacks,
         frames=_frames(linked.frames, frame_ids, used_by),
         series=series,
-        profiles=_profiles(heads, rows, head, profile_ids),
+        profiles=_profiles(heads, rows, head, profile_ids, kept),
         rejects=linked.rejects,
     )
 
@@ -178,16 +188,16 @@ def _merged(labels: pl.Series, more: pl.Series) -> pl.Series:
     )
 
 
-def _content_hashes(heads: pl.DataFrame, names: list[I64], rows: pl.DataFrame, head: I64) -> I64:
+def _content_hashes(heads: pl.DataFrame, names: list[I64], columns: Mapping[str, pl.Series], head: I64) -> I64:
     """One hash per profile over everything that makes it what it is, not over how or when it was sent."""
-    columns = ["time_ns", "duration_ns", "thread", "trace_hi", "trace_lo", "span", "series", "stack", "value"]
-    row_hashes = hashing.combine([rows[name].cast(pl.Int64).to_numpy() for name in columns])
+    hashed = ["time_ns", "duration_ns", "thread", "trace_hi", "trace_lo", "span", "series", "stack", "value"]
+    row_hashes = hashing.combine([columns[name].to_numpy() for name in hashed])
     bags = hashing.bag_hashes(row_hashes, head, len(heads))
     own = [heads[name].to_numpy() for name in ("time_ns", "duration_ns", "period", "profile_hi", "profile_lo")]
     return hashing.combine([*names, *own, bags])
 
 
-def _first_of_each_profile(profile_ids: I64) -> npt.NDArray[np.bool_]:
+def _first_of_each_profile(profile_ids: I64) -> Bools:
     """Which heads are not repeats of an earlier one in the same payload."""
     first = np.zeros(len(profile_ids), bool)
     first[np.unique(profile_ids, return_index=True)[1]] = True
@@ -250,7 +260,7 @@ def _first_of_each(services: I64, of_service: I64, ids: I64) -> I64:
     return pl.Series(keys).arg_unique().cast(pl.Int64).to_numpy()
 
 
-def _profiles(heads: pl.DataFrame, rows: pl.DataFrame, head: I64, profile_ids: I64) -> pl.DataFrame:
+def _profiles(heads: pl.DataFrame, rows: pl.DataFrame, head: I64, profile_ids: I64, kept: Bools) -> pl.DataFrame:
     value = rows["value"].to_numpy()
     named = ((rows["span"] != 0) | (rows["trace_hi"] != 0) | (rows["trace_lo"] != 0)).to_numpy()
     torn = (rows["evidence"] == EVIDENCE_AMBIGUOUS).to_numpy()
@@ -261,7 +271,6 @@ def _profiles(heads: pl.DataFrame, rows: pl.DataFrame, head: I64, profile_ids: I
         "labelled": _sums(value * named, head, len(heads)),
         "ambiguous": _sums(value * torn, head, len(heads)),
     }
-    kept = _first_of_each_profile(profile_ids)
     profiles = heads.with_columns(_ids("profile", profile_ids), *(_ids(name, sums[name]) for name in sums))
     return (profiles if kept.all() else profiles.filter(kept)).select(
         pl.col(name).cast(kind) for name, kind in PROFILES.items()
@@ -273,6 +282,10 @@ def _sums(values: I64, group: I64, groups: int) -> I64:
     sums = np.zeros(groups, np.int64)
     np.add.at(sums, group, values)
     return sums
+
+
+def _column(column: pl.Series, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
+    return column if column.dtype == kind else column.cast(kind)
 
 
 def _ids(name: str, values: I64) -> pl.Series:

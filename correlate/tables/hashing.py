@@ -21,16 +21,17 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _HASH_OF_NOTHING = np.int64(3244421341483603138)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
+_SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
 def mix(values: npt.NDArray[np.int64] | U64) -> U64:
     """Scramble 64-bit integers one to one (splitmix64's finaliser, Steele et al. 2014)."""
     z = values.view(np.uint64) + _GOLDEN
-    z ^= z >> np.uint64(30)
-    z *= _MIX_1
-    z ^= z >> np.uint64(27)
-    z *= _MIX_2
-    z ^= z >> np.uint64(31)
+    shifted = np.empty_like(z)
+    for shift, factor in ((_SHIFT_1, _MIX_1), (_SHIFT_2, _MIX_2)):
+        z ^= np.right_shift(z, shift, out=shifted)
+        z *= factor
+    z ^= np.right_shift(z, _SHIFT_3, out=shifted)
     return z
 
 
@@ -121,9 +122,12 @@ def _weighted(items: I64, offsets: I64) -> tuple[U64, I64, I64]:
     """
     lengths = np.diff(offsets)
     starts = np.repeat(offsets[:-1], lengths)
-    depth = np.arange(len(items), dtype=np.int64) - starts
+    depth = np.arange(len(items), dtype=np.int64)
+    depth -= starts
     weights = mix(np.arange(int(lengths.max(initial=0)), dtype=np.int64)) | np.uint64(1)
-    return items.view(np.uint64) * weights[depth], depth, starts
+    products = weights.take(depth)
+    products *= items.view(np.uint64)
+    return products, depth, starts
 
 
 def _folded(column: I64) -> I64:
