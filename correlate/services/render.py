@@ -17,7 +17,6 @@ from correlate.services.answers import Profile
 from correlate.services.links import LinkMaker
 from correlate.units import human
 
-
 _MOST_SVG_NODES = 4000
 
 
