@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from correlate.flame.stacks import gather, offsets_of, take_ragged
+from correlate.flame.stacks import gather
+from correlate.tables.ragged import offsets_of, take_ragged
 from correlate.tables.symbols import Symbols
 
 I64 = npt.NDArray[np.int64]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from correlate.tables.ragged import offsets_of, take_ragged
 from correlate.tables.symbols import Symbols
 
 I32 = npt.NDArray[np.int32]
@@ -76,21 +77,6 @@ def gather(
         values=_with_specials(sums["value"], kind, specials),
         weights=None if weights is None else _with_specials(sums["weight"], kind, specials),
     )
-
-
-def take_ragged(items: npt.NDArray[np.integer], offsets: I64, rows: I64) -> tuple[I64, I64]:
-    """The items of some sequences, one after the other, and the length of each sequence."""
-    starts = offsets[rows]
-    lengths = offsets[rows + 1] - starts
-    ends = np.cumsum(lengths)
-    positions = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int64)
-    positions += np.repeat(starts - (ends - lengths), lengths)
-    return items[positions].astype(np.int64), lengths
-
-
-def offsets_of(lengths: I64) -> I64:
-    """Where sequences of some lengths start when they follow one another, plus the end."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
 
 
 def _sums_by_stack(stacks: I64, values: I64, weights: npt.NDArray[np.integer] | None) -> pl.DataFrame:

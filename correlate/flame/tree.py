@@ -14,7 +14,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from correlate.flame.stacks import LabelledStacks, Merge, gather, offsets_of, take_ragged
+from correlate.flame.stacks import LabelledStacks, Merge, gather
+from correlate.tables.ragged import offsets_of, take_ragged
 from correlate.tables.symbols import Symbols
 
 I32 = npt.NDArray[np.int32]

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from correlate.tables import hashing
+from correlate.tables.ragged import offsets_of, positions_of
 from correlate.tables.schema import (
     ATTRIBUTES,
     EVIDENCE_AMBIGUOUS,
@@ -117,11 +118,14 @@ def build(linked: Linked) -> Tables:
 def series_of_resources(service: pl.Series, labels: pl.Series) -> tuple[I64, pl.DataFrame]:
     """Give resources of spans their series: one id per row, and the SERIES rows (unique)."""
     frame = pl.DataFrame({"service": service, "type": pl.repeat("", len(service), eager=True), "labels": labels})
-    return _identify_series(frame)
+    return identify_series(frame)
 
 
-def _identify_series(frame: pl.DataFrame) -> tuple[I64, pl.DataFrame]:
-    """Add ids to rows of service, type and labels; labels are sorted by key first."""
+def identify_series(frame: pl.DataFrame) -> tuple[I64, pl.DataFrame]:
+    """Give rows of service, type and labels their ids: one per row, and the SERIES rows (unique).
+
+    Labels are sorted by key first, so their order does not matter.
+    """
     labels = frame["labels"].list.eval(pl.element().sort_by(pl.element().struct.field("key")))
     text = (
         labels.alias("l")
@@ -166,7 +170,7 @@ def _series(linked: Linked, head: I64, labelset: I64) -> tuple[pl.DataFrame, I64
     if set_row.any():
         own = pl.concat([pl.Series([[]], dtype=ATTRIBUTES), linked.labelsets.cast(ATTRIBUTES)])
         heads = heads.with_columns(_merged(heads["labels"], own[set_row]))
-    ids, rows = _identify_series(heads)
+    ids, rows = identify_series(heads)
     return rows, ids[pair_of]
 
 
@@ -218,14 +222,13 @@ def _stacks(linked: Linked, service: I64, stack_row: I64, stack_ids: I64, items:
     of_service, row = np.divmod(used, max(1, len(stack_ids)))
     once = _first_of_each(services, of_service, stack_ids[row])
     of_service, row = of_service[once], row[once]
-    lengths = np.diff(linked.stack_offsets)[row]
-    taken = _take_ragged(linked.stack_offsets, row, lengths)
+    taken, lengths = positions_of(linked.stack_offsets, row)
     flat = linked.stack_frames[taken]
     stacks = pl.DataFrame(
         [
             _ids("service", services[of_service]),
             _ids("stack", stack_ids[row]),
-            _list_column("frames", np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), items[taken]),
+            _list_column("frames", offsets_of(lengths), items[taken]),
         ]
     )
     several = len(services) > 1
@@ -305,15 +308,6 @@ def _distinct(codes: I64, code_count: int) -> I64:
     present = np.zeros(code_count, bool)
     present[codes] = True
     return np.flatnonzero(present)
-
-
-def _take_ragged(offsets: I64, rows: I64, lengths: I64) -> I64 | slice:
-    """Where the items of some sequences, of known lengths, are: all of them one after the other."""
-    if _is_range(rows, len(offsets) - 1):
-        return slice(None)
-    positions = np.repeat(offsets[:-1][rows] - (np.cumsum(lengths) - lengths), lengths)
-    positions += np.arange(len(positions), dtype=np.int64)
-    return positions
 
 
 def _is_range(rows: I64, count: int) -> bool:
