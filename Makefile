@@ -29,3 +29,10 @@ bench:  ## measure against the budgets of docs/budgets.md; BENCH_SAMPLES=5000000
 
 protos:  ## regenerate correlate/formats/proto/*_pb2.py from the .proto files
 	cd correlate/formats/proto && $(PYTHON) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. *.proto
+
+constraints:  ## pin the versions that a clean environment gets today
+	rm -rf .venv-constraints && $(PYTHON) -m venv .venv-constraints
+	.venv-constraints/bin/pip install --quiet --disable-pip-version-check '.[dev,record,postgres]'
+	{ head -n 1 constraints.txt; .venv-constraints/bin/pip freeze --exclude correlate \
+		| grep -E '^[A-Za-z0-9._-]+==[^ ]+$$'; } > .venv-constraints/new.txt
+	mv .venv-constraints/new.txt constraints.txt && rm -rf .venv-constraints

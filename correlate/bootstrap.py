@@ -1,24 +1,44 @@
 """The composition root: from settings to running services. The only file that names concrete stores."""
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
+from correlate.model.forward import Target
 from correlate.ports import Clock
 from correlate.services.answers import Profile
 from correlate.services.catalogue import Catalogue
 from correlate.services.explain import Explain
+from correlate.services.forward import Forward
+from correlate.services.forward_metrics import ForwardMetrics
 from correlate.services.health import Health
 from correlate.services.ingest import AcceptedTimes, Ingest
+from correlate.services.letters import Replay
 from correlate.services.links import LinkMaker
+from correlate.services.pipeline_metrics import PipelineMetrics
+from correlate.services.pull import Pull
+from correlate.services.pull_run import Means
+from correlate.services.pulling import Books
 from correlate.services.render import Format, Rendered, render
+from correlate.services.source_metrics import SourceMetrics
+from correlate.services.sources import Sources
+from correlate.services.upkeep import Upkeep
 from correlate.settings import Settings
 from correlate.storage.lake import LakeOptions, LakeStore, open_lake
 from correlate.storage.maintenance import MaintenanceOptions
 from correlate.storage.metrics import LakeMetrics
+from correlate.storage.outbox import DiskOutbox
+from correlate.storage.state import State, open_state
+from correlate.storage.state_letters import SqlDeadLetters
+from correlate.storage.state_pulls import SqlLeases, SqlWatermarks
+from correlate.storage.state_sources import SqlSourceStatuses
 
 
 class SystemClock:
@@ -36,20 +56,32 @@ class Services:
     Attributes:
         settings: what it was built from.
         ingest: the way in.
+        forward: the way in for doors whose requests are passed on to other systems too.
         explain: profiles of spans.
         catalogue: what is there.
         health: readiness.
         links: builds links to our pages and to Grafana.
+        books: what pulling writes down.
+        pull: fetches from sources what is due.
+        replay: tries again what could not be read.
+        upkeep: maintenance, for one of many processes.
+        sources: how the sources are.
         clock: the time of day.
         metrics: where doors and stores register what they count.
     """
 
     settings: Settings
     ingest: Ingest
+    forward: Forward
     explain: Explain
     catalogue: Catalogue
     health: Health
     links: LinkMaker
+    books: Books
+    pull: Pull
+    replay: Replay
+    upkeep: Upkeep
+    sources: Sources
     clock: Clock
     metrics: CollectorRegistry
 
@@ -74,34 +106,68 @@ def running(settings: Settings, *, clock: Clock | None = None, maintain: bool = 
 
     Raises:
         ConfigError: a URL is of an unknown kind.
-        StoreError: the lake cannot be opened.
+        StoreError: the lake or the state database cannot be opened.
     """
     clock = clock or SystemClock()
     with ExitStack() as stack:
+        state = stack.enter_context(open_state(settings.resolved_state_url, clock=clock))
         lake = stack.enter_context(open_lake(settings.resolved_lake_url, options=_lake_options(settings), clock=clock))
         if maintain:
             lake.maintenance.start()
             stack.callback(lake.maintenance.stop)
-        yield _wire(settings, lake, clock)
+        services = _wire(settings, lake, state, clock)
+        stack.callback(services.forward.close)
+        yield services
 
 
-def _wire(settings: Settings, lake: LakeStore, clock: Clock) -> Services:
+def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Services:
     skew_ns = int(settings.join_skew_s * 1e9)
     metrics = CollectorRegistry()
     metrics.register(LakeMetrics(lake))
+    ingest = Ingest(
+        lake,
+        clock,
+        AcceptedTimes(settings.retention_days, settings.ahead_s),
+        steps=settings.steps,
+        on_dropped=PipelineMetrics(metrics).count,
+    )
+    forward = Forward(ingest, [each.target() for each in settings.forward], partial(_outbox, settings))
+    metrics.register(ForwardMetrics(forward.lanes))
+    books = Books(
+        SqlWatermarks(state, clock), SqlLeases(state, clock), SqlSourceStatuses(state), SqlDeadLetters(state, clock)
+    )
+    sources = Sources(books, clock)
+    metrics.register(SourceMetrics(sources))
     grafana = settings.grafana
+    holder = _process_name()
     return Services(
         settings=settings,
-        ingest=Ingest(lake, clock, AcceptedTimes(settings.retention_days, settings.ahead_s)),
+        ingest=ingest,
+        forward=forward,
         explain=Explain(lake, skew_ns=skew_ns),
         catalogue=Catalogue(lake, skew_ns=skew_ns),
         health=Health(lake.probes),
         links=LinkMaker(
             settings.resolved_public_url, grafana.url, grafana.tempo_uid, grafana.pyroscope_uid, grafana.org_id
         ),
+        books=books,
+        pull=Pull(Means(ingest, lake, books, clock), holder=holder, lease_s=settings.lease_s),
+        replay=Replay(ingest, lake, books.letters),
+        upkeep=Upkeep(lake.maintenance, books.leases, holder),
+        sources=sources,
         clock=clock,
         metrics=metrics,
     )
+
+
+def _process_name() -> str:
+    """Tells this process from all that ever share the state database with it."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+def _outbox(settings: Settings, target: Target) -> DiskOutbox:
+    folder = settings.data_dir / "forward" / target.name
+    return DiskOutbox(folder, max_bytes=target.max_bytes, fsync=settings.fsync)
 
 
 def _lake_options(settings: Settings) -> LakeOptions:
@@ -109,6 +175,8 @@ def _lake_options(settings: Settings) -> LakeOptions:
         linger_s=settings.commit_linger_s,
         queue_bytes=settings.queue_limit_bytes,
         symbol_bytes=settings.symbol_cache_bytes,
+        fsync=settings.fsync,
+        storage_options=settings.resolved_lake_options,
         maintenance=MaintenanceOptions(
             retention_s=settings.retention_days * 86_400, max_bytes=settings.max_lake_bytes or None
         ),

@@ -10,7 +10,7 @@ from correlate.api.receivers.intake import Intake
 from correlate.api.receivers.otlp_http import build_otlp_router
 from correlate.api.receivers.pyroscope import build_pyroscope_router
 from correlate.api.receivers.telemetry import ReceiverMetrics, RefusalLog
-from correlate.api.routes import catalogue, health, spans
+from correlate.api.routes import catalogue, health, sources, spans
 from correlate.bootstrap import Services
 
 _DESCRIPTION = """Joins traces and profiles: the flame graph of any span, with samples, coverage and confidence.
@@ -22,7 +22,7 @@ Start with `GET /api/v1/services`, pick a span with `GET /api/v1/spans`, and ask
 def create_intake(services: Services) -> Intake:
     """What the receivers of a process share, whatever port they listen on."""
     return Intake(
-        ingest=services.ingest,
+        ingest=services.forward,
         clock=services.clock,
         metrics=ReceiverMetrics(services.metrics),
         refusals=RefusalLog(services.clock),
@@ -36,8 +36,8 @@ def create_app(services: Services, intake: Intake | None = None) -> FastAPI:
     app = FastAPI(title="correlate", version=__version__, description=_DESCRIPTION)
     app.state.services = services
     errors.install(app)
-    for routes in (spans, catalogue):
-        app.include_router(routes.router, prefix="/api/v1")
+    for routes in (spans, catalogue, sources):
+        app.include_router(routes.router, prefix="/api/v1", responses=errors.documented(422, 503))
     app.include_router(health.router)
     app.include_router(pages.router)
     intake = intake or create_intake(services)

@@ -9,17 +9,31 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from correlate.api.schemas import Problem
 from correlate.errors import CorrelateError, NoProfile, Overloaded
 
 log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 
+_MEANINGS = {
+    400: "an id, a time or a profile type cannot be read; `detail` shows a good one",
+    404: "there is no such thing; for a profile `reason` says why",
+    422: "a parameter is missing or not allowed; `detail` names it",
+    503: "the store cannot answer now; ask again",
+}
+
 
 def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> Response:
     """A problem document; `more` are its extension members."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
     return Response(orjson.dumps(body), status, headers, PROBLEM)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Error answers of a route, for OpenAPI."""
+    content = {PROBLEM: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
 
 
 def install(app: FastAPI) -> None:
@@ -47,8 +61,13 @@ def _invalid(_request: Request, exc: Exception) -> Response:
 
 def _http(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101  the signature is Starlette's
-    headers = dict(exc.headers) if exc.headers else None
-    return problem(exc.status_code, str(exc.detail), f"{request.method} {request.url.path}", headers=headers)
+    headers = dict(exc.headers) if exc.headers else {}
+    what = f"{request.method} {request.url.path}"
+    advice = {
+        404: f"{what}: there is nothing at this address; /docs describes the API",
+        405: f"{what}: this address takes {headers.get('Allow', 'another method')}",
+    }
+    return problem(exc.status_code, str(exc.detail), advice.get(exc.status_code, what), headers=headers or None)
 
 
 def _unexpected(request: Request, exc: Exception) -> Response:

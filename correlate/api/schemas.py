@@ -1,6 +1,6 @@
 """The outward form of answers: JSON with ids in hexadecimal."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -70,6 +70,7 @@ class FlameGraph(BaseModel):
     parent: list[int] = Field(description="row of the parent, -1 for the root")
     self: list[int]
     total: list[int]
+    samples: list[int] = Field(description="profiler hits beneath and at the node")
 
 
 class Links(BaseModel):
@@ -97,6 +98,10 @@ class SpanProfile(BaseModel):
     also_available: list[str] = Field(description="other profile types with samples for these spans")
     flamegraph: FlameGraph
     links: Links
+
+
+OtherFormat = dict[str, Any] | list[Any]
+"""The JSON of Grafana's, Pyroscope's and speedscope's own formats."""
 
 
 class Service(BaseModel):

@@ -8,8 +8,8 @@ from correlate.model.queries import TimeRange
 from correlate.ports import Clock
 
 _UNITS_NS = {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 7 * 86400 * 10**9}
-_RELATIVE = re.compile(r"now(?:-(\d{1,6})([smhdw]))?")
-_NUMBER = re.compile(r"\d{1,19}")
+_RELATIVE = re.compile(r"now(?:-(\d{1,6})([smhdw]))?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _DIGITS_TO_FACTOR = ((11, 10**9), (14, 10**6), (17, 10**3))
 _FOREVER = TimeRange.everything()
 
@@ -26,7 +26,7 @@ def parse_time(text: str, clock: Clock) -> int:
     relative = _RELATIVE.fullmatch(text)
     if relative:
         back = int(relative[1]) * _UNITS_NS[relative[2]] if relative[1] else 0
-        return clock.now_ns() - back
+        return max(_FOREVER.start_ns, clock.now_ns() - back)
     if _NUMBER.fullmatch(text):
         factor = next((factor for digits, factor in _DIGITS_TO_FACTOR if len(text) <= digits), 1)
         return min(int(text) * factor, _FOREVER.end_ns)

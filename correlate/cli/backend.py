@@ -103,13 +103,18 @@ def backend(settings: Settings, url: str | None, data_dir: Path | None) -> Itera
                 return
         if url is not None:
             raise ConfigError(f"nothing answers at {base}: is `correlate serve` running there?")
-    if not Path(settings.resolved_lake_url).exists():
+    if not _may_exist(settings.resolved_lake_url):
         raise ConfigError(
             f"there is no server at {settings.resolved_public_url} and no lake in {settings.resolved_lake_url}: "
             "start `correlate serve`, or name a server with --url or a folder with --data-dir"
         )
     with bootstrap.running(settings) as services:
         yield LocalBackend(services)
+
+
+def _may_exist(lake_url: str) -> bool:
+    """Whether a lake can be there; what lies in an object store shows when it is opened."""
+    return "://" in lake_url or Path(lake_url).exists()
 
 
 def _answers(client: httpx.Client) -> bool:

@@ -16,9 +16,8 @@ from correlate.api.server import Addresses
 from correlate.cli import query
 from correlate.cli.backend import RemoteBackend
 from correlate.cli.serve import serve
-from correlate.demo import replay, traffic
+from correlate.demo import loading, replay, traffic
 from correlate.errors import CorrelateError
-from correlate.settings import load
 
 _USUAL_PORT = 8080
 _LOOKED_AT = 50
@@ -40,8 +39,8 @@ def demo(
     """
     with ExitStack() as stack:
         folder = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="correlate-demo-")))
-        settings = load(
-            data_dir=folder,
+        settings = loading.settings_within(
+            folder,
             http=http or f"127.0.0.1:{_free_port()}",
             otlp_grpc=otlp_grpc or "off",
             otlp_http=otlp_http or "off",

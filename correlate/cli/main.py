@@ -1,6 +1,7 @@
 """The `correlate` command."""
 
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +66,22 @@ def serve(
 
     settings = load(config, data_dir=data_dir, http=http, otlp_grpc=otlp_grpc, otlp_http=otlp_http, pyroscope=pyroscope)
     command.serve(settings, _console)
+
+
+@app.command()
+def api(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    http: HttpOption = None,
+    otlp_grpc: GrpcOption = None,
+    otlp_http: OtlpHttpOption = None,
+    pyroscope: PyroscopeOption = None,
+) -> None:
+    """Run receivers, REST API and pages only: one of any number, beside `correlate worker` and `correlate beat`."""
+    from correlate.cli import serve as command
+
+    settings = load(config, data_dir=data_dir, http=http, otlp_grpc=otlp_grpc, otlp_http=otlp_http, pyroscope=pyroscope)
+    command.serve(settings, _console, alone=False)
 
 
 @app.command()
@@ -146,9 +163,20 @@ def _settings(config: Path | None, data_dir: Path | None) -> Settings:
     return load(config, data_dir=data_dir)
 
 
+def mount(root: typer.Typer) -> None:
+    """Add the commands that other packages of an installation bring, as functions or as groups of commands."""
+    for entry in sorted(entry_points(group="correlate.commands"), key=lambda entry: entry.name):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            root.add_typer(command, name=entry.name)
+        else:
+            root.command(entry.name)(command)
+
+
 def main() -> None:
     """Run the command; errors raised on purpose end it with one line and exit code 1."""
     try:
+        mount(app)
         app()
     except CorrelateError as exc:
         _errors.print(f"correlate: {exc}", style="red", markup=False, highlight=False, soft_wrap=True)

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import entry_points
 
 from rich.console import Console
 
@@ -14,25 +16,39 @@ from correlate.settings import Settings
 Work = Callable[[bootstrap.Services, Addresses], Awaitable[None]]
 
 
-def serve(settings: Settings, console: Console, work: Work | None = None, *, quiet: bool = False) -> None:
+def serve(
+    settings: Settings, console: Console, work: Work | None = None, *, alone: bool = True, quiet: bool = False
+) -> None:
     """Run until interrupted, or until `work` is done.
 
     Args:
         settings: where to listen and where to keep data.
         console: where to say what is going on.
         work: something to do with the running service; without it, the service runs until SIGINT or SIGTERM.
+        alone: do also what workers do: pull from sources, keep the lake in shape.
         quiet: log warnings only.
 
     Raises:
-        ConfigError: an address is taken or malformed.
+        ConfigError: an address is taken or malformed, or a source is configured wrongly.
     """
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    with bootstrap.running(settings) as services:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with bootstrap.running(settings, maintain=alone) as services, _companions(services, alone=alone):
         asyncio.run(_run(services, console, work))
         if not quiet:
             console.print("stopped listening, writing what is queued …", style="dim")
+
+
+@contextmanager
+def _companions(services: bootstrap.Services, *, alone: bool) -> Iterator[None]:
+    """What other packages of the installation run beside the doors, and beside a service that is alone."""
+    groups = ["correlate.doors", *(["correlate.companions"] if alone else [])]
+    with ExitStack() as stack:
+        for entry in (entry for group in groups for entry in entry_points(group=group)):
+            stack.enter_context(entry.load()(services))
+        yield
 
 
 async def _run(services: bootstrap.Services, console: Console, work: Work | None) -> None:

@@ -1,7 +1,7 @@
 """From rows of samples to distinct labelled stacks: the common first step of trees and of stack-wise exports."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ Merge = Literal["function", "line"]
 
 UNKNOWN = "[unknown]"
 NO_STACK = "[no stack]"
+
+_MANY_ROWS: Final = 1 << 17  # from here on the streaming engine groups two to three times as fast, below it is slower
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def _sums_by_stack(stacks: I64, values: I64, weights: npt.NDArray[np.integer] | 
     columns = {"stack": stacks, "value": values, "weight": np.zeros(0) if weights is None else weights}
     present = [name for name in columns if name != "weight" or weights is not None]
     frame = pl.DataFrame({name: pl.Series(columns[name], dtype=pl.Int64) for name in present})
-    return frame.group_by("stack").agg(pl.all().sum())
+    sums = frame.lazy().group_by("stack").agg(pl.all().sum())
+    return sums.collect(engine="streaming" if len(frame) > _MANY_ROWS else "in-memory")
 
 
 def _with_specials(sums: pl.Series, kind: I64, specials: list[int]) -> I64:

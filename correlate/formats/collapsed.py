@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from correlate.errors import Malformed, TooLarge
-from correlate.formats.limits import MAX_PROFILE_FRAMES, MAX_STACK_FRAMES
+from correlate.formats.limits import MAX_COLLAPSED_LINES, MAX_PROFILE_FRAMES, MAX_STACK_FRAMES
 from correlate.formats.text import decode_lossy
 from correlate.model.profile_type import ProfileType
 from correlate.tables.build import FRAME_COLUMNS, HEADS, Linked
@@ -64,8 +64,10 @@ def read_collapsed(body: bytes, context: CollapsedContext) -> Linked:
 
     Raises:
         Malformed: no line is good.
-        TooLarge: more frames than MAX_PROFILE_FRAMES.
+        TooLarge: more lines than MAX_COLLAPSED_LINES, or frames than MAX_PROFILE_FRAMES.
     """
+    if body.count(b"\n") > MAX_COLLAPSED_LINES:
+        raise TooLarge(f"more than {MAX_COLLAPSED_LINES:,} lines in one request; add up those of the same stack")
     if body.count(b";") + body.count(b"\n") > MAX_PROFILE_FRAMES:
         raise TooLarge(f"more than {MAX_PROFILE_FRAMES:,} frames in one request")
     lines = _lines(body)

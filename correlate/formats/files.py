@@ -16,7 +16,9 @@ _SAMPLES = ProfileType("process_cpu", "samples", "count", "cpu", "nanoseconds")
 
 
 def read_pprof_file(payload: RawPayload) -> Tables:
-    """Read a pprof file. Options: ``service``, ``name`` (first part of the type ids), ``from``, ``until``.
+    """Read a pprof file.
+
+    Options: ``service``, ``name`` (first part of the type ids), ``from``, ``until``, and labels as ``label.KEY``.
 
     Raises:
         Malformed: the file or an option is broken.
@@ -30,6 +32,7 @@ def read_pprof_file(payload: RawPayload) -> Tables:
         from_ns=params.time_ns(payload.params, "from"),
         until_ns=params.time_ns(payload.params, "until"),
         sender=payload.sender,
+        labels=tuple((key[6:], value) for key, value in payload.params.items() if key.startswith("label.")),
     )
     return build(read_pprof([payload.body], [context]))
 

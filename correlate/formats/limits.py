@@ -19,3 +19,12 @@ MAX_LABEL_PAIRS: Final = 100_000
 
 MAX_LABEL_SETS: Final = 10_000
 """Distinct sets of labels (ids left out) on the samples of one profile: each becomes a series."""
+
+MAX_COLLAPSED_LINES: Final = 2_000_000
+"""Lines of one upload of collapsed stacks."""
+
+MAX_PUSH_ITEMS: Final = 100_000
+"""Series, labels and profiles of one Pyroscope push, counted together."""
+
+MAX_JSON_VALUES: Final = 2_000_000
+"""Values of one JSON body: each becomes an object of many times its size. Larger batches go as protobuf."""

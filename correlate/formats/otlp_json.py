@@ -17,6 +17,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import EncodeError, Message
 
 from correlate.errors import Malformed
+from correlate.formats.json_size import check_values
 from correlate.formats.proto import otlp_messages_pb2 as messages
 
 Json = dict[str, Any]
@@ -86,7 +87,9 @@ def load(body: bytes) -> Json:
 
     Raises:
         Malformed: not JSON, or not an object.
+        TooLarge: it holds too many values.
     """
+    check_values(body)
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:

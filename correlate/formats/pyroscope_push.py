@@ -5,17 +5,22 @@ Everything a request holds is decoded in one go; loops run over series and profi
 
 import base64
 import binascii
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import orjson
 
-from correlate.errors import Malformed
+from correlate.errors import Malformed, TooLarge
 from correlate.formats import wire
 from correlate.formats.inflate import gunzip
+from correlate.formats.json_size import check_values
 from correlate.formats.labels import read_labels
+from correlate.formats.limits import MAX_PUSH_ITEMS
 from correlate.formats.pprof import read_pprof
 from correlate.formats.pprof_heads import PprofContext
 from correlate.formats.proto.pyroscope_push_pb2 import PushRequest
+from correlate.formats.text import decode_lossy
+from correlate.formats.top_level import contents
 from correlate.model.payload import Encoding, RawPayload
 from correlate.tables.build import build
 from correlate.tables.tables import Tables
@@ -53,11 +58,23 @@ def _context(labels: list[tuple[str, str]], payload: RawPayload) -> PprofContext
     )
 
 
+def _check_counts(body: bytes) -> None:
+    """Count what the request holds, while it is bytes: an empty series takes two of them, and hundreds as an object.
+
+    Raises:
+        TooLarge: there are more than MAX_PUSH_ITEMS.
+    """
+    items = (item for series in contents(memoryview(body)) for item in chain([series], contents(series)))
+    if next(islice(items, MAX_PUSH_ITEMS, None), None) is not None:
+        raise TooLarge(f"the push holds more than {MAX_PUSH_ITEMS:,} series, labels and profiles; send smaller batches")
+
+
 def _from_protobuf(body: bytes) -> list[_Series]:
+    _check_counts(body)
     request = wire.decode(PushRequest, [body]).column("series")[0].as_py()
     return [
         _Series(
-            [(label["name"], label["value"]) for label in one["labels"]],
+            [(decode_lossy(label["name"]), decode_lossy(label["value"])) for label in one["labels"]],
             [sample["raw_profile"] for sample in one["samples"]],
         )
         for one in request
@@ -66,6 +83,7 @@ def _from_protobuf(body: bytes) -> list[_Series]:
 
 def _from_json(body: bytes) -> list[_Series]:
     """Read protojson: lowerCamel or original names, bytes as base64 of either alphabet, unknown fields skipped."""
+    check_values(body)
     try:
         request = orjson.loads(body)
         return [

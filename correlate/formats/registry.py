@@ -79,7 +79,7 @@ def _json_kind(raw: bytes) -> PayloadKind | None:
     return next((kind for pattern, kind in _JSON_KINDS if pattern.search(raw)), None)
 
 
-def _protobuf_kind(fields: list[Field] | None) -> PayloadKind | None:
+def _protobuf_kind(fields: list[Field[bytes]] | None) -> PayloadKind | None:
     """The kind of protobuf message, by its first fields.
 
     In pprof, field 1 is a pair of numbers; in the OTLP requests it is a message of messages, and only that of profiles

@@ -68,7 +68,10 @@ def slow_decode(message: type[Message], payload: bytes) -> pa.RecordBatch:
     try:
         parsed = message.FromString(payload)
     except DecodeError as error:
-        raise Malformed(f"{len(payload)} bytes are not a {message.DESCRIPTOR.full_name} message: {error}") from error
+        raise Malformed(
+            f"{len(payload)} bytes are cut off, or of another format: they do not decode as the protobuf message "
+            f"{message.DESCRIPTOR.full_name} ({error})"
+        ) from error
     parsed.DiscardUnknownFields()
     return _fast(message, [parsed.SerializeToString()])
 

@@ -40,9 +40,8 @@ def attribute(samples: pl.DataFrame, scope: InScope, profiles: list[int], wanted
     Returns:
         None when nothing belongs.
     """
-    rows = samples.with_columns(method=_method(scope, profiles)).filter(pl.col("method") != "")
-    if wanted is not Method.AUTO:
-        rows = rows.filter(pl.col("method") == wanted.value)
+    taken = pl.col("method") != "" if wanted is Method.AUTO else pl.col("method") == wanted.value
+    rows = samples.lazy().with_columns(method=_method(scope, profiles)).filter(taken).collect()
     if rows.is_empty():
         return None
     sums = dict(rows.group_by("method").agg(pl.col("value").sum()).rows())

@@ -36,7 +36,7 @@ class InScope:
     @property
     def services(self) -> list[str]:
         """The services of the spans, each once, sorted."""
-        return self.spans["service"].unique().sort().to_list()
+        return sorted(self.spans["service"].unique().to_list())  # few, and a sort in Polars costs more than they do
 
     @property
     def window(self) -> TimeRange:
@@ -47,8 +47,8 @@ class InScope:
 
 def find(spans: pl.DataFrame, span: int) -> SpanInfo | None:
     """The span with an id, out of the SPANS rows of its trace."""
-    rows = spans.filter(pl.col("span") == span)
-    return span_info(rows.row(0, named=True)) if len(rows) else None
+    at = np.flatnonzero(spans["span"].to_numpy() == span)
+    return span_info(spans.row(int(at[0]), named=True)) if len(at) else None
 
 
 def span_info(row: dict[str, object]) -> SpanInfo:
@@ -72,18 +72,25 @@ def in_scope(trace: TraceId, spans: pl.DataFrame, span: int, scope: Scope) -> In
         chosen = spans.filter(pl.Series(descends_from(spans, span)))
     else:
         chosen = spans
-    ids = chosen["span"].unique().to_numpy()
-    references = chosen["profile_ref"].unique()
-    labels = from_hex(references, 16)[:, 0]
-    profiles = from_hex(references, 32)
+    ids = np.unique(chosen["span"].to_numpy())
+    labels, profiles = _references(chosen["profile_ref"])
     return InScope(
         trace,
         chosen,
         ids,
-        referred_ids=np.setdiff1d(labels[labels != 0], ids),
-        referred_profiles=profiles[profiles.any(axis=1)],
+        referred_ids=np.setdiff1d(labels, ids),
+        referred_profiles=profiles,
         whole_trace=scope is Scope.TRACE,
     )
+
+
+def _references(column: pl.Series) -> tuple[I64, I64]:
+    """What the spans' ``profile.id`` may mean: label values, and 16-byte profile ids of shape (n, 2)."""
+    texts = column.unique()
+    if texts.to_list() == [""]:  # nearly every trace
+        return np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
+    labels, profiles = from_hex(texts, 16)[:, 0], from_hex(texts, 32)
+    return labels[labels != 0], profiles[profiles.any(axis=1)]
 
 
 def descends_from(spans: pl.DataFrame, span: int) -> npt.NDArray[np.bool_]:

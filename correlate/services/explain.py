@@ -1,5 +1,6 @@
 """The main job: the profile of a span, of what is beneath it, or of its whole trace."""
 
+import numpy as np
 import polars as pl
 
 from correlate.errors import NoProfile
@@ -80,8 +81,9 @@ class Explain:
 
     def _types(self, services: list[str], wanted: str) -> list[str]:
         known = self._lake.profile_types()
-        present = known.filter(pl.col("service").is_in(services))["type"].unique().sort().to_list()
-        return choose(wanted, present or known["type"].unique().sort().to_list())
+        pairs = list(zip(known["service"].to_list(), known["type"].to_list(), strict=True))  # few
+        present = {text for service, text in pairs if service in services}
+        return choose(wanted, sorted(present or {text for _, text in pairs}))
 
     def _referred_profiles(self, asked: InScope) -> list[int]:
         """Content hashes of the profiles whose 16-byte ids the spans name."""
@@ -117,8 +119,8 @@ class Explain:
         by_id = {hash_one(text): text for text in types}
         rows = self._samples(asked, tuple(by_id), profiles)
         found = {
-            by_id[key[0]]: attributed
-            for key, group in rows.group_by("type")
+            by_id[key]: attributed
+            for key, group in _by_type(rows)
             if (attributed := exact.attribute(group, asked, profiles, method)) is not None
         }
         if not found:
@@ -146,7 +148,7 @@ class Explain:
             coverage=coverage.coverage(found, asked, overlapping, chosen),
             evidence=found.evidence,
             rows=rows.select(_ROWS),
-            symbols=self._lake.symbols(rows["service"].unique().to_list()),
+            symbols=self._lake.symbols(np.unique(rows["service"].to_numpy()).tolist()),
             window=asked.window,
             span_count=len(asked.spans),
             also=also,
@@ -202,6 +204,12 @@ def with_samples(spans: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     return spans.join(sums, on=own, how="left", maintain_order="left").with_columns(pl.col("samples").fill_null(0))
 
 
+def _by_type(rows: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
+    """Samples by the hash of their profile type; those of a single type, the usual case, as they are."""
+    types = np.unique(rows["type"].to_numpy()).tolist()
+    return [(key, rows if len(types) == 1 else rows.filter(pl.col("type") == key)) for key in types]
+
+
 def _strength(found: Attribution) -> int:
     return exact.STRONGEST_FIRST.index(found.method)
 
@@ -211,7 +219,7 @@ def _unknown(message: str) -> NoProfile:
 
 
 def _confidence(found: Attribution, asked: InScope) -> Confidence:
-    spans_named = found.rows["span"].n_unique()
+    spans_named = len(np.unique(found.rows["span"].to_numpy()))
     how = {
         Method.LINK: "each sample carries an OTLP link to its span",
         Method.LABEL: "each sample carries the id of its span",

@@ -1,13 +1,16 @@
 """Taking data in: bytes to rows, rows to the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from correlate.formats import registry
 from correlate.model.payload import RawPayload
+from correlate.model.pipeline import Step
 from correlate.model.queries import TimeRange
 from correlate.ports import Clock, Receipt, Sink
+from correlate.tables import pipeline
+from correlate.tables.pipeline import Dropped
 from correlate.tables.retention import within
 from correlate.tables.tables import Reject, Tables
 
@@ -53,7 +56,7 @@ class AcceptedTimes:
 
 
 class Ingest:
-    """The one way in, for every door: read, check the times, queue for the next commit."""
+    """The one way in, for every door: read, pass the pipeline, check the times, queue for the next commit."""
 
     def __init__(
         self,
@@ -61,11 +64,26 @@ class Ingest:
         clock: Clock,
         times: AcceptedTimes,
         read: Callable[[RawPayload], Tables] = registry.read,
+        *,
+        steps: Sequence[Step] = (),
+        on_dropped: Callable[[Dropped], None] = lambda _: None,
     ) -> None:
+        """Wire it up.
+
+        Args:
+            sink: where rows go.
+            clock: the time of day.
+            times: how old data may be.
+            read: gives bytes their meaning.
+            steps: the pipeline on the way in.
+            on_dropped: told what a step of it leaves out.
+        """
         self._sink = sink
         self._clock = clock
         self._times = times
         self._read = read
+        self._steps = steps
+        self._on_dropped = on_dropped
 
     def accept(self, payload: RawPayload) -> Accepted:
         """Read a payload and queue its rows. Blocks for the reading only.
@@ -74,5 +92,24 @@ class Ingest:
             BadInput: nothing of the payload can be used.
             Overloaded: the queue is full.
         """
-        tables = within(self._read(payload), self._times.around(self._clock.now_ns()), self._times.advice)
-        return Accepted(self._sink.submit(tables), tables.rejects)
+        tables = self.read(payload)
+        return Accepted(self.submit(tables), tables.rejects)
+
+    def read(self, payload: RawPayload) -> Tables:
+        """Read a payload, take it through the pipeline and check its times; nothing is stored.
+
+        Raises:
+            BadInput: nothing of the payload can be used.
+        """
+        tables, dropped = pipeline.apply(self._read(payload), self._steps)
+        for each in dropped:
+            self._on_dropped(each)
+        return within(tables, self._times.around(self._clock.now_ns()), self._times.advice)
+
+    def submit(self, tables: Tables) -> "Future[Receipt]":
+        """Queue rows that were read; see `ports.Sink.submit`.
+
+        Raises:
+            Overloaded: the queue is full.
+        """
+        return self._sink.submit(tables)

@@ -111,6 +111,10 @@ class LakeStore:
         """Which of some span ids are stored; see `ports.Lake.spans_named`."""
         return queries.spans_named(self._readers["spans"], spans, window)
 
+    def span_keys(self, spans: pl.Series, window: TimeRange) -> pl.DataFrame:
+        """What identifies stored spans with some ids; see `ports.Lake.span_keys`."""
+        return queries.span_columns(self._readers["spans"], spans, window, tuple(queries.SPAN_KEY))
+
     def spans_of_service(
         self, service: str, operation: str | None, window: TimeRange, *, limit: int, slowest: bool
     ) -> pl.DataFrame:

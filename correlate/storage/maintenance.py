@@ -98,10 +98,29 @@ class Maintenance:
         """
         expired = self._expire()
         swept = self._sweep()
+        merged = self.compact().merged
+        return Round(merged, expired, swept, self._vacuum())
+
+    def compact(self) -> Round:
+        """Merge files and write checkpoints. Not at the same time as `expire` or another `compact` of this object.
+
+        Raises:
+            StoreError: a table could not be read or written.
+        """
         merged = sum(self._merge_table(name) for name in self._logs)
         for name in self._logs:
             self._checkpoint(name)
-        return Round(merged, expired, swept, self._vacuum())
+        return Round(merged=merged)
+
+    def expire(self) -> Round:
+        """Drop what is too old, sweep what a crash left behind, delete files that nobody reads any more.
+
+        Raises:
+            StoreError: a table could not be read or written.
+        """
+        expired = self._expire()
+        swept = self._sweep()
+        return Round(expired=expired, swept=swept, deleted=self._vacuum())
 
     def _run(self) -> None:
         while not self._stopping.wait(self._options.interval_s):

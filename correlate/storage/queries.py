@@ -11,6 +11,7 @@ from correlate.model.ids import TraceId
 from correlate.model.queries import SampleFilter, TimeRange
 from correlate.storage.index import Index, Mask
 from correlate.storage.reader import Condition, TableReader
+from correlate.tables.schema import SPANS
 
 SPAN_KEY = ["trace_hi", "trace_lo", "span", "service", "kind", "start_ns"]
 """A span stored twice, because it came in two requests that were cut differently, is one span."""
@@ -27,14 +28,19 @@ def spans_of_trace(spans: TableReader, trace: TraceId) -> pl.DataFrame:
 
 def spans_named(spans: TableReader, ids: Sequence[int], window: TimeRange) -> pl.DataFrame:
     """Columns span, trace_hi, trace_lo of stored spans with some ids that overlap a window."""
-    if not len(ids):
-        return pl.DataFrame(schema=dict.fromkeys(("span", "trace_hi", "trace_lo"), pl.Int64))
-    named = _any_of("span", tuple(ids))
+    return span_columns(spans, pl.Series(ids, dtype=pl.Int64), window, ("span", "trace_hi", "trace_lo"))
+
+
+def span_columns(spans: TableReader, ids: pl.Series, window: TimeRange, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Some columns of stored spans with some ids that overlap a window, each row once."""
+    if ids.is_empty():
+        return pl.DataFrame(schema={name: SPANS[name] for name in columns})
+    named = pl.col("span") == ids[0] if len(ids) == 1 else pl.col("span").is_in(ids.implode())
     overlaps = (pl.col("start_ns") < window.end_ns) & _not_over("start_ns", window.start_ns)
     return spans.read(
         lambda index: overlap(index, "start_ns", window.start_ns, window.end_ns - 1),
         Condition(overlaps & named, ("span", "start_ns", "duration_ns"), named, ("span",)),
-        columns=("span", "trace_hi", "trace_lo"),
+        columns=columns,
     ).unique()
 
 

@@ -57,11 +57,14 @@ class State:
     def put(self, key: str, value: str) -> None:
         """Keep a value under a key, instead of what was there."""
         row = {"key": key, "value": value, "updated_ns": self._clock.now_ns()}
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(META).values(row)
+        statement = self.insert(META).values(row)
         replaced = {"value": statement.excluded.value, "updated_ns": statement.excluded.updated_ns}
         with self.transaction() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=replaced))
+
+    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        """An INSERT that can say what to do on conflict, in the words of the database at hand."""
+        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 @contextmanager

@@ -15,28 +15,29 @@ def within(tables: Tables, allowed: TimeRange, advice: str) -> Tables:
 
     Args:
         tables: rows of one or more payloads.
-        allowed: the range; spans count by their start, profiles by their start and their samples.
+        allowed: the range; spans and profiles must start in it and end before its end, samples must lie in it.
         advice: half a sentence for the sender, for instance which setting moves the limit.
     """
     return _profiles_within(_spans_within(tables, allowed, advice), allowed, advice)
 
 
 def _spans_within(tables: Tables, allowed: TimeRange, advice: str) -> Tables:
-    kept = tables.spans.filter(_inside("start_ns", allowed))
+    kept = tables.spans.filter(_inside("start_ns", allowed) & _over_by("start_ns", allowed))
     lost = len(tables.spans) - len(kept)
     if not lost:
         return tables
-    reason = f"{lost} span(s) start before the retention limit or in the future; {advice}"
+    reason = f"they start before the retention limit, or start or end in the future; {advice}"
     return replace(tables, spans=kept, rejects=(*tables.rejects, Reject("spans", lost, reason)))
 
 
 def _profiles_within(tables: Tables, allowed: TimeRange, advice: str) -> Tables:
     late = tables.samples.filter(~_inside("time_ns", allowed))["profile"]
-    outside = tables.profiles.filter(~_inside("time_ns", allowed) | pl.col("profile").is_in(late.implode()))
+    good = _inside("time_ns", allowed) & _over_by("time_ns", allowed)
+    outside = tables.profiles.filter(~good | pl.col("profile").is_in(late.implode()))
     if outside.is_empty():
         return tables
     gone = outside["profile"].implode()
-    reason = f"{len(outside)} profile(s) are older than the retention limit or from the future; {advice}"
+    reason = f"they begin before the retention limit, or begin or end in the future; {advice}"
     return replace(
         tables,
         profiles=tables.profiles.filter(~pl.col("profile").is_in(gone)),
@@ -47,3 +48,8 @@ def _profiles_within(tables: Tables, allowed: TimeRange, advice: str) -> Tables:
 
 def _inside(column: str, allowed: TimeRange) -> pl.Expr:
     return pl.col(column).is_between(allowed.start_ns, allowed.end_ns, closed="left")
+
+
+def _over_by(start: str, allowed: TimeRange) -> pl.Expr:
+    """Ends before the end of the range; a sum of start and duration could overflow."""
+    return pl.col("duration_ns") <= allowed.end_ns - pl.col(start)

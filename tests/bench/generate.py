@@ -18,6 +18,7 @@ CPU = "process_cpu:cpu:nanoseconds:cpu:nanoseconds"
 PERIOD_NS = 10_000_000
 WINDOW_NS = 10_000_000_000
 SAMPLES_A_SPAN = 5
+SPANS_A_TRACE = 4  # a root and its children
 _BLANK = {pl.String: "", pl.Boolean: False, pl.Int64: 0}
 
 
@@ -90,7 +91,7 @@ class Service:
         profile_row = np.arange(rows) // per_profile
         time = start_ns + (np.arange(rows) // samples_a_window) * WINDOW_NS
         span_row = np.arange(rows) // SAMPLES_A_SPAN
-        ids = rng.integers(-(2**63), 2**63 - 1, (3, span_row[-1] + 1), dtype=np.int64)
+        ids = _span_ids(rng, int(span_row[-1]) + 1)
         profiles = rng.integers(-(2**63), 2**63 - 1, profile_row[-1] + 1, dtype=np.int64)
         labelled = rng.random(rows) < 0.95
         samples = pl.DataFrame(
@@ -131,16 +132,18 @@ class Service:
 
     def _spans(self, rng: np.random.Generator, ids: I64, time: I64, span_row: I64) -> pl.DataFrame:
         count = ids.shape[1]
+        root = np.arange(count) // SPANS_A_TRACE * SPANS_A_TRACE
         _, first = np.unique(span_row, return_index=True)
         columns = {
             "trace_hi": ids[0],
             "trace_lo": ids[1],
             "span": ids[2],
+            "parent": np.where(root == np.arange(count), 0, ids[2][root]),
             "start_ns": time[first] + rng.integers(0, WINDOW_NS, count),
             "duration_ns": rng.integers(20_000_000, 200_000_000, count),
             "payload": np.repeat(rng.integers(-(2**63), 2**63 - 1, count // 512 + 1), 512)[:count],
         }
-        fixed = {"service": self.name, "name": "GET /items", "kind": 2, "status": 0, "parent": 0, "thread": 0}
+        fixed = {"service": self.name, "name": "GET /items", "kind": 2, "status": 0, "thread": 0}
         fixed |= {"status_message": "", "profile_ref": "", "series": 0, "scope": "bench"}
         empty = pl.lit([], dtype=ATTRIBUTES).alias("attributes")
         return pl.DataFrame(columns).select(
@@ -149,3 +152,10 @@ class Service:
             else (pl.col(name) if name in columns else pl.lit(fixed[name])).cast(kind).alias(name)
             for name, kind in SPANS.items()
         )
+
+
+def _span_ids(rng: np.random.Generator, count: int) -> I64:
+    """Trace ids in two rows, shared by the spans of a trace, and span ids in a third."""
+    ids = rng.integers(-(2**63), 2**63 - 1, (3, count), dtype=np.int64)
+    ids[:2] = ids[:2, np.arange(count) // SPANS_A_TRACE * SPANS_A_TRACE]
+    return ids

@@ -41,6 +41,11 @@ class FakeLake:
         rows = self._spans().filter(pl.col("span").is_in(list(spans)), _overlaps("start_ns", window))
         return rows.select("span", "trace_hi", "trace_lo")
 
+    def span_keys(self, spans: pl.Series, window: TimeRange) -> pl.DataFrame:
+        """By span id and overlap."""
+        rows = self._spans().filter(pl.col("span").is_in(spans.implode()), _overlaps("start_ns", window))
+        return rows.select("trace_hi", "trace_lo", "span", "service", "kind", "start_ns")
+
     def spans_of_service(
         self, service: str, operation: str | None, window: TimeRange, *, limit: int, slowest: bool
     ) -> pl.DataFrame:

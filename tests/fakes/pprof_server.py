@@ -28,6 +28,8 @@ async def _answer(mode: str, path: str, seconds: float, writer: asyncio.StreamWr
     name = path.rpartition("/")[2]
     if mode == "slow":
         await asyncio.sleep(60)
+    if mode == "late":
+        await asyncio.sleep(0.3)
     if mode == "busy" and name == "profile":
         return _send(
             writer, b"Could not enable CPU profiling: cpu profiling already in use\n", "500 Internal Server Error"

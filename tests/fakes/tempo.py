@@ -215,7 +215,7 @@ class FakeTempo:
         if limit > self.max_limit:
             raise Rejected(400, f"limit {limit} exceeds max limit {self.max_limit}")
         if most > 100:
-            raise Rejected(400, "spans per span set exceeds 100")
+            raise Rejected(400, f"spans per span set exceeds 100. received {most}")
         matches, mentioned, newest = self._parsed(params.get("q", "{}"))
         traces: dict[str, list[FakeSpan]] = {}
         for span in self._visible():
@@ -241,7 +241,7 @@ class FakeTempo:
         mentioned = [name.strip() for name in selected[1].split(",")] if selected else []
         terms = [(field, json.loads(f'"{value}"')) for field, value in _TERM.findall(parts["filter"])]
         any_of = "||" in parts["filter"]
-        mentioned = [field for field, _ in terms] + mentioned
+        mentioned = list(dict.fromkeys([field for field, _ in terms] + mentioned))
 
         def matches(span: FakeSpan) -> bool:
             held = [(span.service if "service" in field else span.name) == value for field, value in terms]
@@ -254,7 +254,7 @@ class FakeTempo:
     def _query_range(self, params: dict[str, str]) -> dict[str, Any]:
         query = params.get("q", "")
         if "rate()" not in query:
-            raise Rejected(400, "invalid TraceQL query: not a metrics query")
+            raise Rejected(400, "not a metrics query")
         start_s, end_s = int(params["start"]), int(params["end"])
         if end_s - start_s > 24 * 3600:
             raise Rejected(400, "metrics query time range exceeds the maximum allowed duration of 24h0m0s")
@@ -319,7 +319,7 @@ def _span(span: FakeSpan, mentioned: list[str]) -> dict[str, Any]:
 def _range(params: dict[str, str]) -> tuple[int, int]:
     start_s, end_s = _number(params, "start", 0), _number(params, "end", 0)
     if bool(start_s) != bool(end_s) or end_s < start_s:
-        raise Rejected(400, "please provide both start and end" if not (start_s and end_s) else "end before start")
+        raise Rejected(400, f"http parameter start must be before end. received start={start_s} end={end_s}")
     if end_s - start_s > 168 * 3600:
         text = f"range specified by start and end exceeds 168h0m0s. received start={start_s} end={end_s}"
         raise Rejected(400, text)

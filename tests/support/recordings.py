@@ -149,7 +149,7 @@ def spans_of(body: bytes) -> Iterator[TrueSpan]:
 def samples_of(body: bytes) -> Iterator[TrueSample]:
     """The samples of all profiles in a Pyroscope push."""
     for series in pyroscope_push_pb2.PushRequest.FromString(body).series:
-        labels = {pair.name: pair.value for pair in series.labels}
+        labels = {pair.name.decode(): pair.value.decode() for pair in series.labels}
         for raw in series.samples:
             yield from _samples(pprof_pb2.Profile.FromString(_plain(raw.raw_profile)), labels)
 

@@ -123,10 +123,17 @@ def _trace_page(services: Services, trace_id: str) -> HTMLResponse:
 
 
 def _with_depth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Depth beneath the root for indentation; rows come by start time, so parents usually come first."""
-    depths: dict[str, int] = {}
-    for row in rows:
-        depths[row["span_id"]] = depths.get(row["parent_span_id"] or "", -1) + 1
+    """Depth beneath the root for indentation; a circle of parents is cut open where it was entered."""
+    parents = {row["span_id"]: row["parent_span_id"] for row in rows}
+    depths: dict[str | None, int] = {}
+    for span_id in parents:
+        path: dict[str, None] = {}  # a set that keeps its order
+        ancestor = span_id
+        while ancestor in parents and ancestor not in depths and ancestor not in path:
+            path[ancestor] = None
+            ancestor = parents[ancestor]
+        depth = depths.get(ancestor, -1)
+        depths |= {descendant: depth + steps for steps, descendant in enumerate(reversed(path), 1)}
     return [{**row, "depth": depths[row["span_id"]]} for row in rows]
 
 

@@ -62,9 +62,12 @@ class Stored:
 
     @property
     def nothing_kept(self) -> bool:
-        """Everything in the request was refused; what a retry finds already stored counts as kept."""
+        """Everything in the request was refused; what a retry finds already stored counts as kept.
+
+        What the pipeline left out was not refused: rejects that count nothing are remarks.
+        """
         kept = self.receipt.spans + self.receipt.samples + self.receipt.profiles + self.receipt.duplicates
-        return bool(self.rejects) and kept == 0
+        return any(reject.count for reject in self.rejects) and kept == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,10 @@ from fastapi import APIRouter, Query
 
 from correlate.api import convert, schemas
 from correlate.api.deps import FromQuery, ServiceQuery, ServicesDep, ToQuery, TypeQuery
+from correlate.api.errors import documented
 from correlate.api.times import parse_range
 
 router = APIRouter(tags=["catalogue"])
-
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": schemas.Problem, "description": "no such service"}}
 
 
 @router.get("/services", response_model=schemas.Services)
@@ -19,21 +18,19 @@ def list_services(services: ServicesDep) -> dict[str, Any]:
     return {"services": services.catalogue.services().to_dicts()}
 
 
-@router.get("/operations", response_model=schemas.Operations, responses=_NOT_FOUND)
+@router.get("/operations", response_model=schemas.Operations, responses=documented(404))
 def list_operations(services: ServicesDep, service: ServiceQuery = None) -> dict[str, Any]:
     """All operations (span names of a service), most frequent first."""
     return {"operations": services.catalogue.operations(service).to_dicts()}
 
 
-@router.get("/profile-types", response_model=schemas.ProfileTypes, responses=_NOT_FOUND)
+@router.get("/profile-types", response_model=schemas.ProfileTypes, responses=documented(404))
 def list_profile_types(services: ServicesDep, service: ServiceQuery = None) -> dict[str, Any]:
     """All profile types, with the share of their value that names a span or trace."""
     return {"profile_types": services.catalogue.profile_types(service).to_dicts()}
 
 
-@router.get(
-    "/coverage", response_model=schemas.CoverageReport, responses=_NOT_FOUND | {400: {"model": schemas.Problem}}
-)
+@router.get("/coverage", response_model=schemas.CoverageReport, responses=documented(400, 404))
 def coverage(
     services: ServicesDep,
     service: Annotated[str, Query(max_length=1024)],

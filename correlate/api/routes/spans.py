@@ -18,6 +18,7 @@ from correlate.api.deps import (
     TraceDep,
     TypeQuery,
 )
+from correlate.api.errors import documented
 from correlate.api.times import parse_range
 from correlate.bootstrap import Services
 from correlate.model.answers import Method, Scope
@@ -28,16 +29,15 @@ router = APIRouter(tags=["spans"])
 
 _PROFILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "model": schemas.SpanProfile,
+        "model": schemas.SpanProfile | schemas.OtherFormat,
         "content": {media: {} for media in media_types() if media != "application/json"},
         "description": "the profile, in the format asked for",
     },
-    400: {"model": schemas.Problem, "description": "an id or the profile type cannot be read"},
-    404: {"model": schemas.Problem, "description": "there is no such profile; `reason` says why"},
+    **documented(400, 404),
 }
 
 
-@router.get("/spans", response_model=schemas.Spans, responses={400: {"model": schemas.Problem}})
+@router.get("/spans", response_model=schemas.Spans, responses=documented(400))
 def list_spans(
     services: ServicesDep,
     service: Annotated[str, Query(max_length=1024)],
@@ -69,9 +69,7 @@ def span_profile(
     return _rendered(services, profile, wanted_format, max_nodes)
 
 
-@router.get(
-    "/traces/{trace_id}", response_model=schemas.Spans, responses={404: {"model": schemas.Problem}}, tags=["traces"]
-)
+@router.get("/traces/{trace_id}", response_model=schemas.Spans, responses=documented(400, 404), tags=["traces"])
 def trace_spans(services: ServicesDep, trace: TraceDep) -> dict[str, Any]:
     """The spans of a trace by start time, with the number of samples each has."""
     return {"spans": convert.spans(services.explain.trace(trace))}

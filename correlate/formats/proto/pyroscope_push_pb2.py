@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14pyroscope_push.proto\x12\x13\x63orrelate.pyroscope\"D\n\x0bPushRequest\x12\x35\n\x06series\x18\x01 \x03(\x0b\x32%.correlate.pyroscope.RawProfileSeries\"s\n\x10RawProfileSeries\x12.\n\x06labels\x18\x01 \x03(\x0b\x32\x1e.correlate.pyroscope.LabelPair\x12/\n\x07samples\x18\x02 \x03(\x0b\x32\x1e.correlate.pyroscope.RawSample\"(\n\tLabelPair\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\",\n\tRawSample\x12\x13\n\x0braw_profile\x18\x01 \x01(\x0c\x12\n\n\x02ID\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14pyroscope_push.proto\x12\x13\x63orrelate.pyroscope\"D\n\x0bPushRequest\x12\x35\n\x06series\x18\x01 \x03(\x0b\x32%.correlate.pyroscope.RawProfileSeries\"s\n\x10RawProfileSeries\x12.\n\x06labels\x18\x01 \x03(\x0b\x32\x1e.correlate.pyroscope.LabelPair\x12/\n\x07samples\x18\x02 \x03(\x0b\x32\x1e.correlate.pyroscope.RawSample\"(\n\tLabelPair\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\",\n\tRawSample\x12\x13\n\x0braw_profile\x18\x01 \x01(\x0c\x12\n\n\x02ID\x18\x02 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

@@ -24,14 +24,14 @@ class LabelPair(_message.Message):
     __slots__ = ("name", "value")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    value: str
-    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    name: bytes
+    value: bytes
+    def __init__(self, name: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class RawSample(_message.Message):
     __slots__ = ("raw_profile", "ID")
     RAW_PROFILE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     raw_profile: bytes
-    ID: str
-    def __init__(self, raw_profile: _Optional[bytes] = ..., ID: _Optional[str] = ...) -> None: ...
+    ID: bytes
+    def __init__(self, raw_profile: _Optional[bytes] = ..., ID: _Optional[bytes] = ...) -> None: ...

@@ -2,13 +2,14 @@
 
 import gzip
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from correlate.errors import Malformed
+from correlate.errors import BadInput, Malformed, UnknownFormat
 from correlate.formats.pprof_delta import CUMULATIVE, Baselines, delta, gauges
 from correlate.formats.proto.pprof_pb2 import Profile
 
@@ -147,9 +148,9 @@ def test_differences_add_up(steps: list[dict[int, int]]) -> None:
 
 def test_the_first_profile_tells_of_the_present_only() -> None:
     """Of a heap profile without one before it, what is in use is kept."""
-    body = gauges(recorded("healthy-heap-0"))
+    body = gauges(recorded("leaking-heap-5"))
     assert body is not None
-    kept, original = totals(read(body)), totals(read(recorded("healthy-heap-0")))
+    kept, original = totals(read(body)), totals(read(recorded("leaking-heap-5")))
     assert kept == {**original, "alloc_objects": 0, "alloc_space": 0}
     assert gauges(recorded("healthy-mutex-0")) is None
 
@@ -166,3 +167,38 @@ def test_baselines_are_by_target_and_bounded() -> None:
     assert totals(read(added)) == {"contentions": 1}
     assert baselines.advance("c", counters({1: 1}, 10)) is None
     assert baselines.advance("b", counters({1: 501}, 20)) is None
+
+
+RAW = gzip.decompress(recorded("healthy-mutex-0"))
+
+
+@given(st.lists(st.tuples(st.integers(0, len(RAW) - 1), st.integers(0, 255)), min_size=1, max_size=8))
+def test_broken_bytes_are_refused_or_read(changes: list[tuple[int, int]]) -> None:
+    """Whatever bytes come, the outcome is a difference, none, or an error about the input."""
+    body = bytearray(RAW)
+    for at, value in changes:
+        body[at] = value
+    with suppress(BadInput):
+        delta(RAW, bytes(body))
+    with suppress(BadInput):
+        delta(bytes(body), recorded("healthy-mutex-1"))
+
+
+def test_what_is_wrong_is_named() -> None:
+    """No sample types, a value too many, a string that is not there."""
+    with pytest.raises(UnknownFormat, match="no sample types"):
+        gauges(Profile(time_nanos=1).SerializeToString())
+    profile = Profile(string_table=[b"", b"contentions"])
+    profile.sample_type.add(type=1)
+    profile.sample.add(value=[1, 2])
+    with pytest.raises(Malformed, match="one value for each of the 1 sample types"):
+        gauges(profile.SerializeToString())
+    profile.sample_type[0].type = 7
+    with pytest.raises(Malformed, match="outside of the string table"):
+        gauges(profile.SerializeToString())
+    no_places = Profile(string_table=[b"", b"inuse_space"])
+    no_places.sample_type.add(type=1)
+    no_places.sample.add(value=[5], location_id=[9])
+    body = gauges(no_places.SerializeToString())
+    assert body is not None
+    assert totals(read(body)) == {"inuse_space": 5}

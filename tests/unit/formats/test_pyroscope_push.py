@@ -28,9 +28,9 @@ def request(*series: tuple[Mapping[str, str], Sequence[bytes]]) -> bytes:
     for labels, profiles in series:
         one = message.series.add()
         for name, value in labels.items():
-            one.labels.add(name=name, value=value)
+            one.labels.add(name=name.encode(), value=value.encode())
         for profile in profiles:
-            one.samples.add(raw_profile=profile, ID="some-id")
+            one.samples.add(raw_profile=profile, ID=b"some-id")
     return message.SerializeToString()
 
 

@@ -55,8 +55,8 @@ def push(time_ns: int, *, zipped: bool) -> bytes:
     raw = profile.SerializeToString() + UNKNOWN
     request = pyroscope_push_pb2.PushRequest()
     series = request.series.add()
-    series.labels.add(name="__name__", value="process_cpu")
-    series.samples.add(raw_profile=gzip(raw) if zipped else raw, ID="one")
+    series.labels.add(name=b"__name__", value=b"process_cpu")
+    series.samples.add(raw_profile=gzip(raw) if zipped else raw, ID=b"one")
     return request.SerializeToString() + UNKNOWN
 
 

@@ -1,0 +1,41 @@
+"""The tasks: each asks one service for one thing, and asking twice changes nothing."""
+
+from celery import shared_task
+
+from correlate.errors import ConfigError
+from workers import names
+from workers.app import App
+from workers.retry import Handled
+from workers.runtime import Runtime
+
+
+@shared_task(bind=True, base=Handled, name=names.PULL)
+def pull(task: Handled, source: str) -> None:
+    """Pull what is due of a source; where another process is better at it, pass the question on."""
+    if better := _runtime(task).pull(source):
+        task.apply_async(kwargs={"source": source}, queue=names.queue_of(better), expires=names.FORWARDED_S)
+
+
+@shared_task(bind=True, base=Handled, name=names.COMPACT)
+def compact(task: Handled) -> None:
+    """Merge small files of the lake, unless another process does."""
+    _runtime(task).services.upkeep.compact()
+
+
+@shared_task(bind=True, base=Handled, name=names.EXPIRE)
+def expire(task: Handled) -> None:
+    """Drop what is too old, unless another process does."""
+    _runtime(task).services.upkeep.expire()
+
+
+@shared_task(bind=True, base=Handled, name=names.REPLAY)
+def replay(task: Handled, source: str | None = None) -> None:
+    """Try dead letters again."""
+    _runtime(task).services.replay.all(source)
+
+
+def _runtime(task: Handled) -> Runtime:
+    app = task.app
+    if not isinstance(app, App) or app.runtime is None:
+        raise ConfigError("this process was composed without services; start workers by `correlate worker`")
+    return app.runtime
