@@ -1,5 +1,6 @@
 """Which kinds of sources there are, and making them from the configuration."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,11 @@ from connectors.pprof_targets import Discovery, DnsTargets, FileTargets, StaticT
 from connectors.pyroscope import PyroscopeOptions, PyroscopeSource
 from connectors.tempo import TempoOptions, TempoSource
 from correlate.errors import ConfigError
+from correlate.model.payload import RawPayload
 from correlate.ports import Clock, Finding, Part, Source
+
+Follow = Callable[[Callable[[RawPayload], object], threading.Event], None]
+"""Gives payloads to a function, from any thread, until an event is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class ConfiguredSource:
         every_s: how often to look whether something is due.
         step_s: the longest window to fetch at once; None: one window up to now.
         backfill_s: how far back to begin.
-        sticky: best pulled by the same process each time.
+        follow: for a source that delivers by itself, see `Follow`.
         parts: how its parts are now.
         close: closes its connections.
     """
@@ -50,7 +55,7 @@ class ConfiguredSource:
     step_s: float | None
     backfill_s: float
     close: Callable[[], None]
-    sticky: bool = False
+    follow: Follow | None = None
     parts: Callable[[], Sequence[Part]] = tuple
 
     @property
@@ -111,9 +116,9 @@ def _pprof(config: PprofConfig, clock: Clock) -> ConfiguredSource:
     source = PprofSource(config.name, discoveries, clock, options=options, endpoint=config.endpoint("http://target"))
     place = ", ".join([*config.targets[:3], *map(str, config.files), *(f"{dns.name}:{dns.port}" for dns in config.dns)])
     made = _made(config, source, place, source.close, parts=lambda: _targets(source))
-    # A scrape tells of now: one window, and no past. Its counters are compared with those of the scrape before.
+    # A scrape tells of now: no windows, no past. Each target has its turns, and none waits for another.
     return ConfiguredSource(
-        source, made.kind, made.place, made.every_s, None, config.interval_s, made.close, True, made.parts
+        source, made.kind, made.place, made.every_s, None, config.interval_s, made.close, source.run, made.parts
     )
 
 

@@ -79,6 +79,13 @@ class Lake(Protocol):
         """The SAMPLES rows a filter selects, in no particular order."""
         ...
 
+    def stack_sums(self, wanted: SampleFilter) -> pl.DataFrame:
+        """The samples a filter selects, added up by stack: columns stack, value, weight (64-bit), in no order.
+
+        Takes memory for the distinct stacks, not for the samples.
+        """
+        ...
+
     def symbols(self, service_ids: Sequence[int]) -> Symbols:
         """The stacks and frames of some services, from a cache that follows the table version."""
         ...
@@ -87,8 +94,11 @@ class Lake(Protocol):
         """SERIES rows by id, each once; ids that are not stored are left out."""
         ...
 
-    def profiles(self, services: Sequence[str], window: TimeRange) -> pl.DataFrame:
-        """PROFILES rows of some services (empty: all) whose interval overlaps a window, each profile once."""
+    def profiles(self, services: Sequence[str], window: TimeRange, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """PROFILES rows of some services (empty: all) whose interval overlaps a window, each profile once.
+
+        With `columns` only those are read and returned.
+        """
         ...
 
     def operations(self) -> pl.DataFrame:
@@ -180,7 +190,7 @@ class Lease:
     Attributes:
         name: of what.
         holder: who has it.
-        term: the same for as long as the holder is the same; what a holder remembers from another term is void.
+        term: tells it from every other time the lease was taken.
     """
 
     name: str
@@ -192,19 +202,19 @@ class Leases(Protocol):
     """Who may do what alone. A holder that dies is replaced when its lease expires."""
 
     def acquire(self, name: str, holder: str, ttl_s: float) -> Lease | None:
-        """Take a lease that is free, expired, or parked by the same holder; None when it is not to be had."""
+        """Take a lease that is free or expired; None when it is not to be had."""
         ...
 
     def renew(self, lease: Lease, ttl_s: float) -> bool:
         """Keep it for some seconds from now; False when it was lost to somebody else."""
         ...
 
-    def release(self, lease: Lease, *, park_s: float = 0.0) -> None:
-        """Give it back; for `park_s` seconds only the same holder may take it again."""
+    def release(self, lease: Lease) -> None:
+        """Give it back; one that was lost is left alone."""
         ...
 
     def holder(self, name: str) -> str | None:
-        """Who has it or has parked it now."""
+        """Who has it now."""
         ...
 
 

@@ -45,7 +45,7 @@ def _worker(app: App, services: Services) -> Iterator[None]:
         hostname=f"embedded@{services.pull.holder}",
         pool_cls="threads",
         concurrency=services.settings.worker_threads,
-        queues=[names.QUEUE, names.queue_of(services.pull.holder)],
+        queues=[names.QUEUE],
         ready_callback=lambda _consumer: ready.set(),
         without_heartbeat=True,
         without_mingle=True,
@@ -62,6 +62,7 @@ def _worker(app: App, services: Services) -> Iterator[None]:
         services.pull.stop()
         state.should_stop = 0  # how Celery tells a worker's loop to end
         thread.join()
+        services.pull.close()
 
 
 @contextmanager

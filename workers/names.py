@@ -9,11 +9,3 @@ REPLAY: Final = "correlate.replay"
 
 QUEUE: Final = "correlate"
 """Whose tasks any worker may do."""
-
-FORWARDED_S: Final = 10
-"""How long a task that was passed on to a certain worker is worth doing, seconds."""
-
-
-def queue_of(holder: str) -> str:
-    """The queue of one worker, for what it does best."""
-    return f"{QUEUE}.{holder}"

@@ -34,12 +34,13 @@ def run_worker(settings: Settings) -> None:
             hostname=f"correlate@{services.pull.holder}",
             pool_cls="threads",
             concurrency=settings.worker_threads,
-            queues=[names.QUEUE, names.queue_of(services.pull.holder)],
+            queues=[names.QUEUE],
             quiet=True,
             without_mingle=True,
             without_gossip=True,
             without_heartbeat=True,
         ).start()
+        services.pull.close()
 
 
 def run_beat(settings: Settings) -> None:

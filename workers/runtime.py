@@ -29,8 +29,8 @@ class Runtime:
     services: bootstrap.Services
     plans: MappingProxyType[str, Plan]
 
-    def pull(self, source: str) -> str | None:
-        """Pull what is due of a source. Gives the process that should be asked instead, if there is one.
+    def pull(self, source: str) -> None:
+        """Pull what is due of a source.
 
         Raises:
             NotFound: this process does not know it: its configuration is another.
@@ -38,11 +38,8 @@ class Runtime:
         """
         if source not in self.plans:
             raise NotFound(f"source {source!r} is not configured here; do all processes have the same configuration?")
-        plan = self.plans[source]
-        report = self.services.pull.once(plan)
+        report = self.services.pull.once(self.plans[source])
         _LOG.debug("pull of %s: %s", source, report)
-        elsewhere = plan.sticky and report.held_by != self.services.pull.holder
-        return report.held_by if elsewhere else None
 
 
 @contextmanager
@@ -83,6 +80,6 @@ def plan_of(configured: ConfiguredSource) -> Plan:
         every_s=configured.every_s,
         step_s=configured.step_s,
         backfill_s=configured.backfill_s,
-        sticky=configured.sticky,
+        follow=configured.follow,
         parts=configured.parts,
     )

@@ -11,9 +11,8 @@ from workers.runtime import Runtime
 
 @shared_task(bind=True, base=Handled, name=names.PULL)
 def pull(task: Handled, source: str) -> None:
-    """Pull what is due of a source; where another process is better at it, pass the question on."""
-    if better := _runtime(task).pull(source):
-        task.apply_async(kwargs={"source": source}, queue=names.queue_of(better), expires=names.FORWARDED_S)
+    """Pull what is due of a source, unless another process does."""
+    _runtime(task).pull(source)
 
 
 @shared_task(bind=True, base=Handled, name=names.COMPACT)

@@ -107,7 +107,7 @@ def print_services(source: Backend, console: Console) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading, justify in (("service / operation", "left"), ("spans", "right"), ("errors", "right")):
         table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]  # a literal
-    for heading in ("mean duration", "samples", "CPU that names a span"):
+    for heading in ("mean duration", "samples", "CPU labelled"):
         table.add_column(heading, justify="right")
     for service in source.services():
         ratio = service["cpu_labelled_ratio"]

@@ -68,10 +68,15 @@ class Attributes:
     def text(self, key: str) -> pl.Series:
         """The text of an attribute for each owner, the first where there are several; "" where there is none."""
         at = np.flatnonzero((self.rows["key"] == key).to_numpy())
+        count = len(self.offsets) - 1
+        if not len(at):
+            return _blank(count)
         owner = np.searchsorted(self.offsets, at, side="right") - 1
-        row = np.full(len(self.offsets) - 1, len(self.rows))
+        if len(at) == count and bool((owner == np.arange(count)).all()):  # every owner has one
+            return self.rows["value"][at]
+        row = np.full(count, len(self.rows))
         row[owner[::-1]] = at[::-1]
-        return pl.concat([self.rows["value"], NO_STRINGS])[row] if len(at) else _blank(len(row))
+        return pl.concat([self.rows["value"], NO_STRINGS])[row]
 
 
 def attributes(column: pa.Array, strings: pl.Series = NO_STRINGS) -> Attributes:
@@ -113,11 +118,13 @@ def service_names(resources: Attributes) -> pl.Series:
 
     That is ``unknown_service``, followed by ``:`` and the name of the executable where it is known.
     """
+    name = resources.text("service.name")
+    if (name != "").all():
+        return name
     executable = resources.text("process.executable.name")
     unknown = _choose(
         executable == "", pl.repeat("unknown_service", len(executable), eager=True), _prefixed(executable)
     )
-    name = resources.text("service.name")
     return _choose(name == "", unknown, name)
 
 

@@ -24,8 +24,8 @@ from correlate.formats.proto import otlp_skeleton_pb2
 from correlate.formats.proto import otlp_traces_pb2 as proto
 from correlate.formats.text import utf8
 from correlate.model.payload import Encoding, RawPayload
-from correlate.tables.build import series_of_resources
 from correlate.tables.schema import SPANS
+from correlate.tables.series import series_of_resources
 from correlate.tables.tables import Reject, Tables
 
 I64 = npt.NDArray[np.int64]

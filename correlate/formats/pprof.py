@@ -23,7 +23,7 @@ from correlate.formats.legacy_pprof import name_of
 from correlate.formats.limits import MAX_RAW_BYTES
 from correlate.formats.pprof_heads import PprofContext, Types, link_types
 from correlate.formats.pprof_labels import link_labels
-from correlate.formats.pprof_link import check_values, link_stacks
+from correlate.formats.pprof_link import check_values, link_stacks, owners
 from correlate.formats.pprof_strings import Strings
 from correlate.formats.proto.pprof_pb2 import Profile
 from correlate.formats.sample_labels import Resolved
@@ -100,7 +100,7 @@ def _link(batch: pa.RecordBatch, contexts: list[PprofContext]) -> Linked:
     labels = link_labels(strings, sample)
     return Linked(
         heads=types.heads,
-        samples=_samples(sample, values, types, labels),
+        samples=_samples(sample, values, types, labels, stacks.of_sample),
         labelsets=labels.labelsets,
         stack_offsets=stacks.offsets,
         stack_frames=stacks.frames_of_stacks,
@@ -118,16 +118,15 @@ class _Values(NamedTuple):
     weight: I64
 
 
-def _samples(sample: Ragged, values: Ragged, types: Types, labels: Resolved) -> pl.DataFrame:
+def _samples(sample: Ragged, values: Ragged, types: Types, labels: Resolved, stack: I64) -> pl.DataFrame:
     """One row per sample and sample type."""
     rows = _values(sample, values, types)
     of = rows.sample
-    count = len(sample.values)
     time_ns, duration_ns = types.heads["time_ns"].to_numpy(), types.heads["duration_ns"].to_numpy()
     return pl.DataFrame(
         {
             "head": rows.head,
-            "stack": count - 1 - of,  # see `link_stacks`: stacks are in reverse order
+            "stack": stack[of],
             "labelset": labels.labelset[of],
             "time_ns": time_ns[rows.head],
             "duration_ns": duration_ns[rows.head],
@@ -146,16 +145,27 @@ def _values(sample: Ragged, values: Ragged, types: Types) -> _Values:
     flat = integers(values.values)
     at = np.flatnonzero(flat)
     of = values.owners()[at]
-    payload = sample.owners()[of]
+    payload = owners(sample)
+    payload = payload if payload.ndim == 0 else payload[of]
     start = values.offsets[of]
     head = types.offsets[payload] + at - start
     value = flat[at]
+    return _Values(value, of, head, np.clip(_hits(flat, start, value, head, types, payload), 1, _INT32_MAX))
+
+
+def _hits(flat: I64, start: I64, value: I64, head: I64, types: Types, payload: I64) -> I64:
+    """How many hits of the profiler each value stands for: counted beside it, or told by the period, or else one."""
     counted = types.count_type[payload]
-    divisor = types.divisor[head]
-    by_count = flat[np.where(counted < 0, 0, start + counted)] if len(flat) else value
-    by_period = np.where(divisor > 0, np.abs(value) // np.maximum(divisor, 1), 1)
-    weight = np.where(counted < 0, by_period, np.abs(by_count))
-    return _Values(value, of, head, np.clip(weight, 1, _INT32_MAX))
+    if (types.count_type >= 0).all() and len(flat):
+        beside: I64 = np.abs(flat[start + counted])
+        return beside
+    by_period = np.ones(len(value), np.int64)
+    known = np.flatnonzero(types.divisor[head]) if types.divisor.any() else np.zeros(0, np.int64)
+    by_period[known] = np.abs(value[known]) // types.divisor[head[known]]
+    if (types.count_type < 0).all():
+        return by_period
+    by_count: I64 = np.abs(flat[np.where(counted < 0, 0, start + counted)])
+    return np.where(counted < 0, by_period, by_count)
 
 
 def explained(error: BadInput, raw: bytes) -> BadInput:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 
 from correlate.errors import Malformed, UnknownFormat
@@ -15,6 +14,7 @@ from correlate.formats import wire
 from correlate.formats.arrow import Ragged, integers, ragged
 from correlate.formats.inflate import gunzip, gzip
 from correlate.formats.proto.pprof_pb2 import Profile
+from correlate.formats.text import utf8
 from correlate.tables.hashing import combine, hash_text, mix, sequence_hashes
 
 I64 = npt.NDArray[np.int64]
@@ -155,8 +155,7 @@ def _label_keys(labels: Ragged, strings: pa.Array) -> I64:
 def _text_keys(positions: pa.Array, strings: pa.Array) -> I64:
     """Hash the strings at some positions, each distinct one once."""
     distinct, of_item = np.unique(_positions(positions, strings), return_inverse=True)
-    texts = pl.Series(pl.from_arrow(strings.take(pa.array(distinct)))).cast(pl.String, strict=False)
-    return hash_text(texts.alias("text"))[of_item]
+    return hash_text(utf8(strings.take(pa.array(distinct))))[of_item]
 
 
 def _positions(column: pa.Array, strings: pa.Array) -> I64:

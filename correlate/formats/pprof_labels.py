@@ -13,7 +13,7 @@ from correlate.formats.limits import MAX_LABEL_PAIRS, MAX_LABEL_SETS
 from correlate.formats.pprof_link import owners
 from correlate.formats.pprof_strings import Strings
 from correlate.formats.sample_labels import Resolved, resolve
-from correlate.tables.hashing import combine
+from correlate.tables.distinct import number_codes, number_values
 from correlate.tables.schema import KIND_INT, KIND_STRING
 
 I64 = npt.NDArray[np.int64]
@@ -38,12 +38,13 @@ def link_labels(strings: Strings, sample: Ragged) -> Resolved:
         Faults: a label names a string the payload lacks, or a payload has more labels than the limits allow.
     """
     count = len(sample.values)
-    owner = np.broadcast_to(owners(sample), (count,))
+    owner = owners(sample)
     labels = _number(strings, ragged(sample.values.field("label")), owner)
-    _within("label pairs", labels.label, owner[labels.sample], MAX_LABEL_PAIRS)
+    _within("label pairs", labels.label, labels.sample, owner, MAX_LABEL_PAIRS)
     resolved = resolve(count, labels.distinct, labels.sample, labels.label)
-    has = resolved.labelset >= 0
-    _within("label sets", resolved.labelset[has], owner[has], MAX_LABEL_SETS)
+    if len(resolved.labelsets):
+        labelled = np.flatnonzero(resolved.labelset >= 0)
+        _within("label sets", resolved.labelset[labelled], labelled, owner, MAX_LABEL_SETS)
     return resolved
 
 
@@ -51,48 +52,58 @@ def _number(strings: Strings, labels: Ragged, sample_owner: I64) -> _Labels:
     sample = labels.owners()
     if not len(sample):
         return _Labels(_NO_LABELS, sample, sample)
-    owner = sample_owner[sample]
+    owner = sample_owner if sample_owner.ndim == 0 else sample_owner[sample]
     key = strings.rows(labels.values.field("key"), owner, "label key")
     text = strings.rows(labels.values.field("str"), owner, "label value")
-    unit = strings.rows(labels.values.field("num_unit"), owner, "label unit")
+    strings.rows(labels.values.field("num_unit"), owner, "label unit")
     number = integers(labels.values.field("num"))
     textual = integers(labels.values.field("str")) != 0
-    measured = _flags(strings, key, MEASURES) | (integers(labels.values.field("num_unit")) != 0)
-    # Neither text nor number: lost, as in the reference implementation.
-    kept = np.flatnonzero(textual | (~measured & (number != 0)))
-    del unit
-    key, text, number, textual = key[kept], np.where(textual, text, -1)[kept], number[kept], textual[kept]
-    _, first, index = np.unique(combine([key, text, number * ~textual]), return_index=True, return_inverse=True)
-    return _Labels(_distinct(strings, key[first], text[first], number[first]), sample[kept], index)
+    keys, key_code = number_codes(key, len(strings.text))
+    if not textual.all():
+        measure = strings.text[keys].is_in(list(MEASURES)).to_numpy()
+        measured = measure[key_code] | (integers(labels.values.field("num_unit")) != 0)
+        # Neither text nor number: lost, as in the reference implementation.
+        kept = np.flatnonzero(textual | (~measured & (number != 0)))
+        sample, key_code, text, number, textual = (column[kept] for column in (sample, key_code, text, number, textual))
+    return _numbered(strings, _Values(keys, key_code, text, number, textual), sample)
 
 
-def _distinct(strings: Strings, key: I64, text: I64, number: I64) -> pl.DataFrame:
-    """The key, value and kind of distinct labels; a text row of -1 means that the number counts."""
-    numeric = pl.Series(text < 0)
-    value = strings.text[np.where(text < 0, strings.empty, text)]
-    decimal = pl.Series(number).cast(pl.String)
-    return pl.DataFrame(
-        {
-            "key": strings.text[key],
-            "value": decimal.zip_with(numeric, value),
-            "kind": np.where(text < 0, KIND_INT, KIND_STRING).astype(np.int8),
-        }
-    )
+class _Values(NamedTuple):
+    """Labels of samples: which of the distinct `keys` each has, and the row of its text, or else its number."""
+
+    keys: I64
+    key_code: I64
+    text: I64
+    number: I64
+    textual: npt.NDArray[np.bool_]
 
 
-def _flags(strings: Strings, rows: I64, wanted: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-    """Which string rows hold one of a few texts; only strings that occur are looked at."""
-    flags = np.zeros(len(strings.text), bool)
-    flags[rows] = True
-    present = np.flatnonzero(flags)
-    flags[present] = strings.text[present].is_in(list(wanted)).to_numpy()
-    return flags[rows]
+def _numbered(strings: Strings, labels: _Values, sample: I64) -> _Labels:
+    """Number distinct labels: pairs of a key and a value, which is a text or, counted on after the texts, a number."""
+    text_count = len(strings.text)
+    numeric = np.flatnonzero(~labels.textual)
+    first, number = number_values(labels.number[numeric])
+    numbers = labels.number[numeric[first]]
+    value = labels.text.copy()
+    value[numeric] = text_count + number
+    width = text_count + len(numbers)
+    codes, index = number_codes(labels.key_code * width + value, len(labels.keys) * width)
+    key, value = np.divmod(codes, width)
+    return _Labels(_distinct(strings, labels.keys[key], value, numbers), sample, index)
 
 
-def _within(what: str, row: I64, owner: I64, limit: int) -> None:
+def _distinct(strings: Strings, key: I64, value: I64, numbers: I64) -> pl.DataFrame:
+    """The key, value and kind of distinct labels."""
+    texts = pl.concat([strings.text, pl.Series(numbers).cast(pl.String)]) if len(numbers) else strings.text
+    kind = np.where(value < len(strings.text), KIND_STRING, KIND_INT).astype(np.int8)
+    return pl.DataFrame({"key": strings.text[key], "value": texts[value], "kind": kind})
+
+
+def _within(what: str, row: I64, sample: I64, sample_owner: I64, limit: int) -> None:
     """Refuse payloads with more than `limit` distinct rows."""
     if not len(row) or int(row.max()) < limit:
         return
+    owner = sample_owner[sample] if sample_owner.ndim else np.zeros(len(row), np.int64)
     distinct = pl.DataFrame({"owner": owner, "row": row}).unique()
     counts = distinct.group_by("owner").len().filter(pl.col("len") > limit)
     refuse(

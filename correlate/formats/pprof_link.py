@@ -20,22 +20,26 @@ from correlate.formats.limits import MAX_INLINED_FRAMES, MAX_PROFILE_FRAMES, MAX
 from correlate.formats.pprof_ids import IdTable
 from correlate.formats.pprof_strings import Strings
 from correlate.tables.build import hash_frames
+from correlate.tables.distinct import number_sequences, number_values
 from correlate.tables.hashing import hash_text
+from correlate.tables.ragged import offsets_of, positions_of
 
 I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Stacks:
-    """The stacks of all samples, one per sample, in reverse order of the samples.
+    """The stacks of samples.
 
     Attributes:
+        of_sample: the stack of each sample.
         offsets: where each stack starts in `frames_of_stacks`, plus the end.
         frames_of_stacks: rows in `frames`, root first.
         frames: the frames of all locations, columns as in `Linked.frames`.
         frame_ids: their lasting ids.
     """
 
+    of_sample: I64
     offsets: I64
     frames_of_stacks: I64
     frames: pl.DataFrame
@@ -66,8 +70,8 @@ def owners(column: Ragged) -> I64:
 def link_stacks(batch: pa.RecordBatch, strings: Strings, sample: Ragged) -> Stacks:
     """Turn the samples' locations into stacks of frames, root first.
 
-    Stacks come out in reverse order of the samples: reversing everything at once turns leaf first into root first for
-    free. Of a stack deeper than MAX_STACK_FRAMES the frames nearest to the leaf are kept.
+    Reversing all stacks at once turns leaf first into root first for free. Of a stack deeper than MAX_STACK_FRAMES the
+    frames nearest to the leaf are kept.
 
     Args:
         batch: decoded profiles, one row per payload.
@@ -81,14 +85,41 @@ def link_stacks(batch: pa.RecordBatch, strings: Strings, sample: Ragged) -> Stac
     owner = owners(locations)
     table = IdTable.build("location", integers(locations.values.field("id")), locations.offsets, owner)
     frames = _frames(batch, strings, locations, owner)
-    named = ragged(sample.values.field("location_id"))
-    sample_owner = owners(sample)
-    ref_owner = sample_owner if sample_owner.ndim == 0 else np.repeat(sample_owner, named.lengths)
-    ref_owner = ref_owner if ref_owner.ndim == 0 else ref_owner[::-1]
-    rows = table.required_rows(integers(named.values)[::-1], ref_owner, "sample")
-    rows, offsets = _within_depth(rows, len(rows) - named.offsets[::-1], frames.extra + 1, sample_owner)
+    named = _named(sample)
+    ref_owner = named.owner if named.owner.ndim == 0 else np.repeat(named.owner, np.diff(named.offsets))[::-1]
+    rows = table.required_rows(named.locations[::-1], ref_owner, "sample")
+    rows, offsets = _within_depth(rows, len(rows) - named.offsets[::-1], frames.extra + 1, named.owner)
     flat, offsets = _expand(rows, offsets, frames)
-    return Stacks(offsets, flat, frames.table, frames.ids)
+    return Stacks(len(offsets) - 2 - named.of_sample, offsets, flat, frames.table, frames.ids)
+
+
+class _Named(NamedTuple):
+    """Stacks as the wire has them, leaf first: ids of locations, where each stack starts, plus the end; its payload.
+
+    `of_sample` is the stack of each sample.
+    """
+
+    locations: I64
+    offsets: I64
+    owner: I64
+    of_sample: I64
+
+
+def _named(sample: Ragged) -> _Named:
+    """The stacks that samples name.
+
+    Writers merge samples of the same stack unless their labels differ, so equal stacks are looked for where there are
+    labels: samples of spans repeat few stacks often.
+    """
+    stacks = ragged(sample.values.field("location_id"))
+    locations, owner = integers(stacks.values), owners(sample)
+    if not len(ragged(sample.values.field("label")).values):
+        return _Named(locations, stacks.offsets, owner, np.arange(len(stacks.lengths)))
+    first, index = number_sequences(locations, stacks.offsets)
+    if owner.ndim:
+        first, index = number_values(owner * len(first) + index)
+    taken, lengths = positions_of(stacks.offsets, first)
+    return _Named(locations[taken], offsets_of(lengths), owner if owner.ndim == 0 else owner[first], index)
 
 
 def _within_depth(rows: I64, offsets: I64, frame_counts: I64, sample_owner: I64) -> tuple[I64, I64]:

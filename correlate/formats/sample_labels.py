@@ -13,8 +13,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from correlate.tables.distinct import number_codes, number_values
 from correlate.tables.hashing import mix
-from correlate.tables.hexadecimal import from_hex
+from correlate.tables.hexadecimal import parse_hex
 from correlate.tables.schema import ATTRIBUTES, EVIDENCE_AMBIGUOUS, EVIDENCE_LABEL, EVIDENCE_NONE
 
 I64 = npt.NDArray[np.int64]
@@ -38,9 +39,10 @@ _KEYS: Final[dict[str, tuple[int, int]]] = {
     "thread id": (_THREAD, _DECIMAL),
     "tid": (_THREAD, _DECIMAL),
 }
+_KEY_CODES: Final = {key: 2 * role + base for key, (role, base) in _KEYS.items()}
 
 # A decimal trace id under `trace_id` is believed only when it is as long as random 64-bit numbers are.
-_LONG_DECIMAL: Final = r"^\d{17,20}$"
+_LONG_DECIMAL_DIGITS: Final = (17, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class _Pairs(NamedTuple):
 
     def assign(self, wanted: Bools, value: I64) -> tuple[I64, Bools]:
         """Give each sample the value of its wanted label, and tell which samples have two that differ."""
+        if not wanted.any():
+            return np.zeros(self.sample_count, np.int64), np.zeros(self.sample_count, bool)
         chosen = wanted[self.label]
         sample, values = self.sample[chosen], value[self.label[chosen]]
         assigned = np.zeros(self.sample_count, np.int64)
@@ -128,6 +132,8 @@ class _Pairs(NamedTuple):
 def _span(pairs: _Pairs, meaning: _Meaning) -> tuple[I64, Bools]:
     """The span's own id, and only without one that of its local root."""
     span, torn = pairs.assign(meaning.role == _SPAN, meaning.lo)
+    if not (meaning.role == _ROOT_SPAN).any():
+        return span, torn
     root, root_torn = pairs.assign(meaning.role == _ROOT_SPAN, meaning.lo)
     without = (span == 0) & ~torn
     return np.where(without, root, span), np.where(without, root_torn, torn)
@@ -140,10 +146,8 @@ def _trace(pairs: _Pairs, meaning: _Meaning) -> tuple[I64, I64, Bools]:
 
 
 def _meaning(labels: pl.DataFrame) -> _Meaning:
-    keys = labels["key"]
-    role = keys.replace_strict({key: role for key, (role, _) in _KEYS.items()}, default=_ORDINARY).to_numpy()
-    role = role.astype(np.int64)
-    base = keys.replace_strict({key: base for key, (_, base) in _KEYS.items()}, default=_HEX).to_numpy()
+    codes = labels["key"].replace_strict(_KEY_CODES, default=2 * _ORDINARY + _HEX, return_dtype=pl.Int64).to_numpy()
+    role, base = np.divmod(codes, 2)
     hi, lo, known = np.zeros(len(labels), np.int64), np.zeros(len(labels), np.int64), np.zeros(len(labels), bool)
     rows = np.flatnonzero(role != _ORDINARY)
     if len(rows):
@@ -155,28 +159,42 @@ def _meaning(labels: pl.DataFrame) -> _Meaning:
 
 def _read_ids(text: pl.Series, role: I64, base: I64) -> tuple[I64, I64, Bools]:
     """Read the text of ids: two halves of each, and whether it could be read."""
-    wide, wide_known = _hexadecimal(text, 32)
-    narrow, narrow_known = _hexadecimal(text, 16)
-    number, number_known = _integer(text)
-    long = text.str.contains(_LONG_DECIMAL).to_numpy()
-    by_hex = (role != _THREAD) & narrow_known
-    by_number = number_known & ((base == _DECIMAL) | ((role == _TRACE) & long))
-    wide_known &= role == _TRACE
-    lo = np.select(
-        [wide_known, by_number & (base == _DECIMAL), by_hex, by_number],
-        [wide[:, -1], number, narrow[:, -1], number],
-        np.int64(0),
+    length = text.str.len_bytes().to_numpy()
+    shortest, longest = _LONG_DECIMAL_DIGITS
+    long = (role == _TRACE) & (length >= shortest) & (length <= longest)
+    # The later overrules the earlier: long numbers, hexadecimal digits, numbers where these are the rule, whole traces.
+    ways = (
+        (long, _digits),
+        ((role != _THREAD) & (length == 16), _narrow),
+        (base == _DECIMAL, _integer),
+        ((role == _TRACE) & (length == 32), _wide),
     )
-    hi = np.where(wide_known, wide[:, 0], 0)
-    return hi, lo, wide_known | by_number | by_hex
+    hi, lo, known = np.zeros(len(text), np.int64), np.zeros(len(text), np.int64), np.zeros(len(text), bool)
+    for candidates, read in ways:
+        rows = np.flatnonzero(candidates)
+        if len(rows):
+            their_hi, their_lo, read_well = read(text[rows])
+            rows = rows[read_well]
+            hi[rows], lo[rows], known[rows] = their_hi[read_well], their_lo[read_well], True
+    return hi, lo, known
 
 
-def _hexadecimal(text: pl.Series, digits: int) -> tuple[I64, Bools]:
-    known = text.str.contains(f"^[0-9a-fA-F]{{{digits}}}$").to_numpy().copy()
-    return from_hex(text, digits), known
+def _wide(text: pl.Series) -> tuple[I64, I64, Bools]:
+    halves, known = parse_hex(text, 32)
+    return halves[:, 0], halves[:, 1], known
 
 
-def _integer(text: pl.Series) -> tuple[I64, Bools]:
+def _narrow(text: pl.Series) -> tuple[I64, I64, Bools]:
+    ids, known = parse_hex(text, 16)
+    return np.zeros(len(text), np.int64), ids[:, 0], known
+
+
+def _digits(text: pl.Series) -> tuple[I64, I64, Bools]:
+    hi, lo, known = _integer(text)
+    return hi, lo, known & text.str.contains(r"^\d+$").to_numpy()
+
+
+def _integer(text: pl.Series) -> tuple[I64, I64, Bools]:
     """Decimal integers of up to 64 bits, signed or unsigned: some senders bit-cast their ids to signed ones."""
     unsigned = text.cast(pl.UInt64, strict=False)
     signed = text.cast(pl.Int64, strict=False)
@@ -186,7 +204,7 @@ def _integer(text: pl.Series) -> tuple[I64, Bools]:
         unsigned.fill_null(0).to_numpy().view(np.int64),
         signed.fill_null(0).to_numpy(),
     )
-    return value, known
+    return np.zeros(len(text), np.int64), value, known
 
 
 def _labelsets(pairs: _Pairs, ordinary: Bools, labels: pl.DataFrame) -> tuple[I64, pl.Series]:
@@ -196,14 +214,18 @@ def _labelsets(pairs: _Pairs, ordinary: Bools, labels: pl.DataFrame) -> tuple[I6
     labelset = np.full(pairs.sample_count, -1, np.int64)
     if not len(sample):
         return labelset, _NO_SETS
-    bag = np.zeros(pairs.sample_count, np.uint64)
-    np.add.at(bag, sample, mix(label))  # a sum, so the order of a sample's labels does not matter
-    labelled = np.zeros(pairs.sample_count, bool)
-    labelled[sample] = True
-    rows = np.flatnonzero(labelled)
-    _, first, index = np.unique(bag[rows], return_index=True, return_inverse=True)
+    if (sample[1:] > sample[:-1]).all():  # one label each: the label is the set
+        _, index = number_codes(label, len(labels))
+        rows = sample
+    else:
+        bag = np.zeros(pairs.sample_count, np.uint64)
+        np.add.at(bag, sample, mix(label))  # a sum, so the order of a sample's labels does not matter
+        rows = np.unique(sample)
+        _, index = number_values(bag[rows].view(np.int64))
     labelset[rows] = index
-    return labelset, _sets(rows[first], pairs.sample_count, sample, label, labels)
+    example = np.zeros(int(index.max()) + 1, np.int64)
+    example[index] = rows
+    return labelset, _sets(example, pairs.sample_count, sample, label, labels)
 
 
 def _sets(examples: I64, sample_count: int, sample: I64, label: I64, labels: pl.DataFrame) -> pl.Series:

@@ -7,7 +7,8 @@ import pyarrow as pa
 
 def utf8(column: pa.Array) -> pl.Series:
     """Read a binary column as text; bytes that are not UTF-8 become U+FFFD, nulls become the empty string."""
-    filled = column.cast(pa.large_binary()).fill_null(b"")
+    binary = column if pa.types.is_large_binary(column.type) else column.cast(pa.large_binary())
+    filled = binary.fill_null(b"") if binary.null_count else binary
     try:
         text = filled.cast(pa.large_string())
     except pa.ArrowInvalid:

@@ -90,7 +90,7 @@ class Explain:
         if not len(asked.referred_profiles):
             return []
         ids = pl.DataFrame(asked.referred_profiles, schema=["profile_hi", "profile_lo"])
-        rows = self._lake.profiles([], self._padded(asked.window))
+        rows = self._lake.profiles([], self._padded(asked.window), ("profile", "profile_hi", "profile_lo"))
         return rows.join(ids, on=["profile_hi", "profile_lo"], how="semi")["profile"].to_list()
 
     def _samples(self, asked: InScope, type_ids: tuple[int, ...], profiles: list[int]) -> pl.DataFrame:
@@ -138,14 +138,14 @@ class Explain:
         also: list[str],
     ) -> Profile:
         rows = found.rows
-        overlapping = self._lake.profiles(asked.services, asked.window).filter(pl.col("type") == str(chosen))
+        overlapping = self._lake.profiles(asked.services, asked.window, ("type", "period", "total", "labelled"))
         return Profile(
             root=root,
             profile_type=chosen,
             scope=scope_wanted,
             method=found.method,
             confidence=_confidence(found, asked),
-            coverage=coverage.coverage(found, asked, overlapping, chosen),
+            coverage=coverage.coverage(found, asked, overlapping.filter(pl.col("type") == str(chosen)), chosen),
             evidence=found.evidence,
             rows=rows.select(_ROWS),
             symbols=self._lake.symbols(np.unique(rows["service"].to_numpy()).tolist()),
@@ -157,7 +157,7 @@ class Explain:
     def _absent(self, root: SpanInfo, spans: pl.DataFrame, types: list[str], wanted: str) -> NoProfile:
         known = self._lake.profile_types().filter(pl.col("service") == root.service)
         mine = known.filter(pl.col("type").is_in(types))
-        overlapping = self._lake.profiles([root.service], TimeRange(root.start_ns, root.end_ns))
+        overlapping = self._lake.profiles([root.service], TimeRange(root.start_ns, root.end_ns), ("type",))
         overlapping = overlapping.filter(pl.col("type").is_in(types))
         labelled_root = scope.local_root(spans, root.span)
         facts = absence.Facts(

@@ -10,12 +10,13 @@ from typing import Final
 
 from correlate.errors import CorrelateError
 from correlate.services.deltas import Deltas
+from correlate.services.follow import Follower
 from correlate.services.pull_run import Means, PullRun
 from correlate.services.pulling import HeldLease, Outcome, Plan, PullEnded, PullReport, after, after_failure
 
 _LOG: Final = logging.getLogger(__name__)
 _LEASE_S: Final = 30.0
-_PARKED_INTERVALS: Final = 3
+_LAST_STORE_S: Final = 10.0
 
 
 class Pull:
@@ -42,18 +43,31 @@ class Pull:
         self._lease_s = lease_s
         self._luck = luck
         self._stopping = threading.Event()
-        self._deltas: dict[str, tuple[int, Deltas]] = {}
+        self._followers: dict[str, Follower] = {}
 
     def stop(self) -> None:
         """End pulls under way after the payload at hand, and begin none; what was not stored comes again."""
         self._stopping.set()
+        for follower in self._followers.copy().values():
+            follower.stop()
+
+    def close(self) -> None:
+        """Stop, and wait until what arrived is stored."""
+        self.stop()
+        for follower in self._followers.copy().values():
+            follower.join(_LAST_STORE_S)
 
     def once(self, plan: Plan) -> PullReport:
         """Pull what is due of a source, for about a minute. What goes wrong is in the report and in the status.
 
+        A source that delivers by itself is followed from then on, if nobody does so yet.
+
         Raises:
             StoreError: the state database cannot be asked.
         """
+        follower = self._followers.get(plan.name)
+        if follower is not None and follower.alive:
+            return PullReport()
         if self._stopping.is_set() or self._means.clock.now_ns() < self._books.statuses.get(plan.name).retry_at_ns:
             return PullReport(Outcome.WAITING)
         name = f"pull {plan.name}"
@@ -61,14 +75,18 @@ class Pull:
         if lease is None:
             return PullReport(Outcome.HELD, held_by=self._books.leases.holder(name))
         held = HeldLease(self._books.leases, lease, self._lease_s)
+        if plan.follow is not None:
+            self._followers[plan.name] = Follower(self._means, plan, held)
+            self._followers[plan.name].start()
+            return PullReport()
         try:
             with held.renewed():
                 return self._pulled(plan, held)
         finally:
-            self._books.leases.release(lease, park_s=_PARKED_INTERVALS * plan.every_s if plan.sticky else 0.0)
+            self._books.leases.release(lease)
 
     def _pulled(self, plan: Plan, held: HeldLease) -> PullReport:
-        run = PullRun(self._means, plan, held, self._deltas_of(plan, held.lease.term), self._stopping)
+        run = PullRun(self._means, plan, held, Deltas(), self._stopping)
         status = self._books.statuses.get(plan.name)
         started_s = time.monotonic()
         try:
@@ -84,14 +102,6 @@ class Pull:
             status = after(status, report, self._means.clock.now_ns(), plan.parts())
         self._books.statuses.put(replace(status, last_pull_seconds=time.monotonic() - started_s))
         return report
-
-    def _deltas_of(self, plan: Plan, term: int) -> Deltas:
-        """What is remembered of counters; void when somebody else pulled meanwhile."""
-        known = self._deltas.get(plan.name)
-        if known is None or known[0] != term:
-            known = self._deltas[plan.name] = (term, Deltas())
-        known[1].forget()
-        return known[1]
 
 
 def _words(plan: Plan, exc: Exception) -> str:

@@ -86,25 +86,34 @@ class PullRun:
             for payload in self._plan.source.fetch(window):
                 self._take(payload)
         except SourceError:
-            self._flush()  # what came is complete in itself, and need not come again
+            self.flush()  # what came is complete in itself, and need not come again
             raise
-        self._flush()
+        self.flush()
 
     def _take(self, payload: RawPayload) -> None:
         if self._stopping.is_set():
             raise Stopping("the process is stopping")
+        self.read(payload)
+        if self.full:
+            self.flush()
+            self._held.check()
+
+    @property
+    def full(self) -> bool:
+        """Whether what was read should be stored before more is read."""
+        return len(self._batch) >= _BATCH_COUNT or self._batch_bytes >= _BATCH_BYTES
+
+    def read(self, payload: RawPayload) -> None:
+        """Read a payload into the batch at hand."""
         self.report = replace(self.report, payloads=self.report.payloads + 1)
-        tables = self._read(payload)
+        tables = self._tables(payload)
         if tables is None:
             return
         self.report = replace(self.report, rejects=self.report.rejects + len(tables.rejects))
         self._batch.append(tables)
         self._batch_bytes += tables.estimated_bytes()
-        if len(self._batch) >= _BATCH_COUNT or self._batch_bytes >= _BATCH_BYTES:
-            self._flush()
-            self._held.check()
 
-    def _read(self, payload: RawPayload) -> Tables | None:
+    def _tables(self, payload: RawPayload) -> Tables | None:
         """The rows of a payload; one that cannot be read becomes a dead letter and holds up nobody."""
         try:
             added = self._deltas.apply(payload)
@@ -120,7 +129,13 @@ class PullRun:
         self.report = replace(self.report, dead=self.report.dead + 1)
         return None
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Store the batch at hand; when that fails it stays.
+
+        Raises:
+            StoreError: the lake failed.
+            Overloaded: its queue stayed full.
+        """
         if not self._batch:
             self._deltas.keep()  # first profiles of counters are remembered though there is nothing to store
             return

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from correlate.errors import CorrelateError, SourceTooSlow
+from correlate.model.payload import RawPayload
 from correlate.model.queries import TimeRange
 from correlate.ports import (
     DeadLetters,
@@ -36,7 +37,8 @@ class Plan:
         every_s: how often to look whether something is due.
         step_s: the longest window to fetch at once; None: one window up to now, for sources without a past.
         backfill_s: how far back to begin when nothing was pulled yet.
-        sticky: the source is best pulled by the same process each time, because its counters are compared in memory.
+        follow: for a source that delivers by itself: gives payloads to a function, from any thread, until an event is
+            set. Such a source has no windows and stays with one process.
         parts: how the parts of the source are now.
     """
 
@@ -46,7 +48,7 @@ class Plan:
     every_s: float = 30.0
     step_s: float | None = 300.0
     backfill_s: float = 3600.0
-    sticky: bool = False
+    follow: Callable[[Callable[[RawPayload], object], threading.Event], None] | None = None
     parts: Callable[[], Sequence[Part]] = tuple
 
     @property

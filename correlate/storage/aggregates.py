@@ -80,17 +80,31 @@ def operations(combined: pl.DataFrame) -> pl.DataFrame:
     return combined.select(columns).sort("service", "name", "kind")
 
 
+def answer(table: str, combined: pl.DataFrame) -> pl.DataFrame:
+    """What the lake says about a table that has aggregates."""
+    return operations(combined) if table == "spans" else profile_types(combined)
+
+
 def profile_types(combined: pl.DataFrame) -> pl.DataFrame:
     """What `Lake.profile_types` answers, from the combined aggregates of profiles."""
-    period = pl.col("period").repeat_by("profile_count").explode(empty_as_null=False)
     return (
-        combined.group_by("service", "type")
+        combined.sort("period")
+        .group_by("service", "type")
         .agg(
             pl.col("profile_count", "sample_count", "total", "labelled", "ambiguous").sum(),
             pl.col("first_ns").min(),
             pl.col("last_ns").max(),
-            period=period.filter(period != 0).median().fill_null(0).cast(pl.Int64),
+            period=_median_period(),
             max_duration_ns=pl.col("max_duration_ns").max(),
         )
         .sort("service", "type")
     )
+
+
+def _median_period() -> pl.Expr:
+    """The median of the periods that are not 0, each as often as it has profiles; of rows sorted by period."""
+    known = pl.col("period") != 0
+    period, count = pl.col("period").filter(known), pl.col("profile_count").filter(known)
+    lower = period.filter(count.cum_sum() > (count.sum() - 1) // 2).first()
+    upper = period.filter(count.cum_sum() > count.sum() // 2).first()
+    return (lower + (upper - lower) // 2).fill_null(0)

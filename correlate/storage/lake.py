@@ -10,7 +10,7 @@ import polars as pl
 from correlate.model.ids import TraceId
 from correlate.model.queries import SampleFilter, TimeRange
 from correlate.ports import Clock, Probe, Receipt
-from correlate.storage import aggregates, queries, span_lists
+from correlate.storage import queries, span_lists
 from correlate.storage.batch import BatchWriter
 from correlate.storage.committer import CommitCounters, Committer
 from correlate.storage.delta_log import DeltaLog
@@ -74,7 +74,10 @@ class LakeStore:
         self._readers = {name: TableReader(log) for name, log in logs.items()}
         traces = Fingerprints(folder.child("spans"), "trace_lo", max_bytes=options.fingerprint_bytes)
         self._readers["spans"] = TableReader(logs["spans"], fingerprints=traces)
-        self._readers["profiles"] = TableReader(logs["profiles"], lambda: visible(logs["profiles"], logs["samples"]))
+        # Few row groups, but mostly text: a scan reads it only where a row matches.
+        self._readers["profiles"] = TableReader(
+            logs["profiles"], lambda: visible(logs["profiles"], logs["samples"]), scan_groups=1
+        )
         self._symbols = SymbolCache(self._readers["stacks"], self._readers["frames"], max_bytes=options.symbol_bytes)
         self._partials = {
             name: Partials(self._readers[name], folder.child(name), name) for name in ("spans", "profiles")
@@ -127,6 +130,10 @@ class LakeStore:
         """The SAMPLES rows a filter selects; with `columns`, only those columns are read and returned."""
         return queries.samples(self._readers["samples"], wanted, columns)
 
+    def stack_sums(self, wanted: SampleFilter) -> pl.DataFrame:
+        """The samples a filter selects, added up by stack; see `ports.Lake.stack_sums`."""
+        return queries.stack_sums(self._readers["samples"], wanted)
+
     def symbols(self, service_ids: Sequence[int]) -> Symbols:
         """The stacks and frames of some services; see `ports.Lake.symbols`."""
         return self._symbols.get(service_ids)
@@ -135,17 +142,17 @@ class LakeStore:
         """SERIES rows by id; see `ports.Lake.series`."""
         return queries.series(self._readers["series"], series)
 
-    def profiles(self, services: Sequence[str], window: TimeRange) -> pl.DataFrame:
+    def profiles(self, services: Sequence[str], window: TimeRange, columns: Sequence[str] = ()) -> pl.DataFrame:
         """PROFILES rows of some services whose interval overlaps a window; see `ports.Lake.profiles`."""
-        return queries.profiles(self._readers["profiles"], services, window)
+        return queries.profiles(self._readers["profiles"], services, window, columns)
 
     def operations(self) -> pl.DataFrame:
         """One row per operation; see `ports.Lake.operations`."""
-        return aggregates.operations(self._partials["spans"].combined())
+        return self._partials["spans"].answer()
 
     def profile_types(self) -> pl.DataFrame:
         """One row per service and profile type; see `ports.Lake.profile_types`."""
-        return aggregates.profile_types(self._partials["profiles"].combined())
+        return self._partials["profiles"].answer()
 
     @property
     def counters(self) -> CommitCounters:

@@ -81,14 +81,17 @@ class Maintenance:
 
     def start(self) -> None:
         """Run rounds in a thread until `stop`."""
+        self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the step under way and return."""
+        """Finish the step under way and return; rounds can be run by hand, or started, again."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+            self._thread = None
+        self._stopping.clear()
 
     def run_once(self) -> Round:
         """Do whatever is due now.

@@ -23,9 +23,10 @@ class Partials:
         self._lock = threading.Lock()
         self._by_file: dict[int, pl.DataFrame] = {}
         self._combined = aggregates.empty(table)
+        self._answer = aggregates.answer(table, self._combined)
 
-    def combined(self) -> pl.DataFrame:
-        """The aggregate of all files that count now.
+    def answer(self) -> pl.DataFrame:
+        """What the lake says about all files that count now; worked out again only when they change.
 
         Raises:
             StoreError: a file cannot be read.
@@ -34,7 +35,7 @@ class Partials:
             footers = self._reader.index().footers
             if footers.keys() != self._by_file.keys():
                 self._update(footers)
-            return self._combined
+            return self._answer
 
     def _update(self, footers: Mapping[int, Footer]) -> None:
         kept = {number: part for number, part in self._by_file.items() if number in footers}
@@ -45,6 +46,7 @@ class Partials:
         self._combined = aggregates.combine(
             pl.concat([aggregates.empty(self._table), *base, *added.values()]), self._table
         )
+        self._answer = aggregates.answer(self._table, self._combined)
 
     def _partial(self, footer: Footer) -> pl.DataFrame:
         stored = aggregate_of(footer.metadata, self._table)

@@ -2,7 +2,8 @@
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,8 @@ from correlate.model.queries import SampleFilter, TimeRange
 from correlate.storage.index import Index, Mask
 from correlate.storage.reader import Condition, TableReader
 from correlate.tables.schema import SPANS
+
+_SUMS: Final = {"stack": pl.Int64, "value": pl.Int64, "weight": pl.Int64}
 
 SPAN_KEY = ["trace_hi", "trace_lo", "span", "service", "kind", "start_ns"]
 """A span stored twice, because it came in two requests that were cut differently, is one span."""
@@ -46,21 +49,39 @@ def span_columns(spans: TableReader, ids: pl.Series, window: TimeRange, columns:
 
 def samples(table: TableReader, wanted: SampleFilter, columns: Sequence[str] = ()) -> pl.DataFrame:
     """SAMPLES rows that a filter selects; with `columns`, only those."""
+    return table.read(lambda index: _sample_groups(index, wanted), _sample_condition(wanted), columns, _whole(wanted))
+
+
+def stack_sums(table: TableReader, wanted: SampleFilter) -> pl.DataFrame:
+    """Columns stack, value, weight: the samples that a filter selects, added up by stack."""
+    parts = table.fold(
+        lambda index: _sample_groups(index, wanted), _sample_condition(wanted), tuple(_SUMS), _by_stack, _whole(wanted)
+    )
+    return _by_stack(pl.concat([pl.DataFrame(schema=_SUMS), *parts]).lazy()).collect()
+
+
+def _by_stack(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.group_by("stack").agg(pl.col("value", "weight").cast(pl.Int64).sum())
+
+
+def _whole(wanted: SampleFilter) -> Callable[[Index], Mask] | None:
     named = bool(wanted.spans or wanted.profiles or wanted.trace is not None)
-    whole = None if named else lambda index: _whole_groups(index, wanted)
-    return table.read(lambda index: _sample_groups(index, wanted), _sample_condition(wanted), columns, whole)
+    return None if named else lambda index: _whole_groups(index, wanted)
 
 
-def profiles(table: TableReader, services: Sequence[str], window: TimeRange) -> pl.DataFrame:
-    """PROFILES rows of some services (empty: all) whose interval overlaps a window."""
+def profiles(
+    table: TableReader, services: Sequence[str], window: TimeRange, columns: Sequence[str] = ()
+) -> pl.DataFrame:
+    """PROFILES rows of some services (empty: all) whose interval overlaps a window; with `columns`, only those."""
     keep = (pl.col("time_ns") < window.end_ns) & _not_over("time_ns", window.start_ns)
     if services:
         keep &= pl.col("service").is_in(list(services))
     found = table.read(
         lambda index: overlap(index, "time_ns", window.start_ns, window.end_ns - 1),
         Condition(keep, ("service", "time_ns", "duration_ns")),
+        tuple(dict.fromkeys(("profile", *columns))) if columns else (),
     )
-    return found.unique("profile", keep="any")
+    return found.unique("profile", keep="any").select(columns or found.columns)
 
 
 def series(table: TableReader, ids: Sequence[int]) -> pl.DataFrame:

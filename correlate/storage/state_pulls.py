@@ -25,10 +25,9 @@ LEASES: Final = sa.Table(
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("holder", sa.String(200), nullable=False),
     sa.Column("expires_ns", sa.BigInteger, nullable=False),
-    sa.Column("busy", sa.Boolean, nullable=False),
     sa.Column("term", sa.BigInteger, nullable=False),
 )
-"""Who does what alone. ``busy`` tells a lease in use from one that is parked for the same holder."""
+"""Who does what alone; ``expires_ns`` is 0 when nobody does."""
 
 
 class SqlWatermarks:
@@ -74,18 +73,13 @@ class SqlLeases:
     def acquire(self, name: str, holder: str, ttl_s: float) -> Lease | None:
         """See `ports.Leases.acquire`."""
         now_ns = self._clock.now_ns()
-        mine = LEASES.c.holder == holder
-        taken = {
-            "holder": holder,
-            "expires_ns": now_ns + int(ttl_s * _NS_PER_S),
-            "busy": True,
-            "term": sa.case((mine, LEASES.c.term), else_=LEASES.c.term + 1),
-        }
-        free = (LEASES.c.expires_ns <= now_ns) | (mine & ~LEASES.c.busy)
-        first = self._state.insert(LEASES).values(name=name, holder="", expires_ns=0, busy=False, term=0)
+        expires_ns = now_ns + int(ttl_s * _NS_PER_S)
+        taken = {"holder": holder, "expires_ns": expires_ns, "term": LEASES.c.term + 1}
+        free = (LEASES.c.name == name, LEASES.c.expires_ns <= now_ns)
+        first = self._state.insert(LEASES).values(name=name, holder="", expires_ns=0, term=0)
         with self._state.transaction() as connection:
             connection.execute(first.on_conflict_do_nothing())
-            if connection.execute(sa.update(LEASES).where(LEASES.c.name == name, free).values(taken)).rowcount != 1:
+            if connection.execute(sa.update(LEASES).where(*free).values(taken)).rowcount != 1:
                 return None
             term = connection.execute(sa.select(LEASES.c.term).where(LEASES.c.name == name)).scalar_one()
         return Lease(name, holder, term)
@@ -94,10 +88,9 @@ class SqlLeases:
         """See `ports.Leases.renew`."""
         return self._change(lease, {"expires_ns": self._clock.now_ns() + int(ttl_s * _NS_PER_S)})
 
-    def release(self, lease: Lease, *, park_s: float = 0.0) -> None:
+    def release(self, lease: Lease) -> None:
         """See `ports.Leases.release`."""
-        until_ns = self._clock.now_ns() + int(park_s * _NS_PER_S) if park_s else 0
-        self._change(lease, {"expires_ns": until_ns, "busy": False})
+        self._change(lease, {"expires_ns": 0})
 
     def holder(self, name: str) -> str | None:
         """See `ports.Leases.holder`."""
@@ -112,7 +105,7 @@ class SqlLeases:
             LEASES.c.name == lease.name,
             LEASES.c.holder == lease.holder,
             LEASES.c.term == lease.term,
-            LEASES.c.busy,
+            LEASES.c.expires_ns > 0,
         )
         with self._state.transaction() as connection:
             return connection.execute(sa.update(LEASES).where(*held).values(values)).rowcount == 1

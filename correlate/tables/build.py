@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from correlate.tables import hashing
+from correlate.tables.distinct import distinct_codes, first_of_each, number_codes
 from correlate.tables.ragged import offsets_of, positions_of
 from correlate.tables.schema import (
     ATTRIBUTES,
@@ -21,9 +22,9 @@ from correlate.tables.schema import (
     FRAMES,
     PROFILES,
     SAMPLES,
-    SERIES,
     Schema,
 )
+from correlate.tables.series import identify_merged
 from correlate.tables.tables import Reject, Tables
 
 I64 = npt.NDArray[np.int64]
@@ -115,81 +116,14 @@ def build(linked: Linked) -> Tables:
     )
 
 
-def series_of_resources(service: pl.Series, labels: pl.Series) -> tuple[I64, pl.DataFrame]:
-    """Give resources of spans their series: one id per row, and the SERIES rows (unique)."""
-    frame = pl.DataFrame({"service": service, "type": pl.repeat("", len(service), eager=True), "labels": labels})
-    return identify_series(frame)
-
-
-def identify_series(frame: pl.DataFrame) -> tuple[I64, pl.DataFrame]:
-    """Give rows of service, type and labels their ids: one per row, and the SERIES rows (unique).
-
-    Labels are sorted by key first, so their order does not matter.
-    """
-    labels = frame["labels"].list.eval(pl.element().sort_by(pl.element().struct.field("key")))
-    text = (
-        labels.alias("l")
-        .to_frame()
-        .select(
-            pl.col("l")
-            .list.eval(
-                pl.format(
-                    "{}\x1f{}\x1f{}",
-                    pl.element().struct.field("key"),
-                    pl.element().struct.field("value"),
-                    pl.element().struct.field("kind"),
-                )
-            )
-            .list.join("\x1e")
-        )
-    )
-    service_id, type_id, labels_id = hashing.hash_texts(
-        pl.DataFrame([frame["service"], frame["type"], text.to_series().alias("text")])
-    )
-    ids = hashing.combine([service_id, type_id, labels_id])
-    rows = pl.DataFrame(
-        {
-            "series": ids,
-            "service_id": service_id,
-            "service": frame["service"],
-            "type_id": type_id,
-            "type": frame["type"],
-            "labels": labels,
-        },
-        schema=SERIES,
-    )
-    return ids, rows.unique("series", keep="any")
-
-
 def _series(linked: Linked, head: I64, labelset: I64) -> tuple[pl.DataFrame, I64]:
     """Series of the samples: the profile's labels and the sample's own put together, the profile's winning."""
     width = len(linked.labelsets) + 1
-    pairs, pair_of = _number(head * width + labelset + 1, len(linked.heads) * width)
+    pairs, pair_of = number_codes(head * width + labelset + 1, len(linked.heads) * width)
     head_row, set_row = np.divmod(pairs, width)
-    heads = linked.heads.select("service", "type", "labels")[head_row]
-    if set_row.any():
-        own = pl.concat([pl.Series([[]], dtype=ATTRIBUTES), linked.labelsets.cast(ATTRIBUTES)])
-        heads = heads.with_columns(_merged(heads["labels"], own[set_row]))
-    ids, rows = identify_series(heads)
+    own = pl.concat([pl.Series([[]], dtype=ATTRIBUTES), linked.labelsets.cast(ATTRIBUTES)])
+    ids, rows = identify_merged(linked.heads.select("service", "type", "labels"), own, head_row, set_row)
     return rows, ids[pair_of]
-
-
-def _merged(labels: pl.Series, more: pl.Series) -> pl.Series:
-    """Add label lists to others row by row; of a key that occurs twice the first label stays."""
-    merged = (
-        pl.DataFrame({"row": np.arange(len(labels)), "label": labels.list.concat(more)})
-        .explode("label", empty_as_null=False)
-        .with_columns(key=pl.col("label").struct.field("key"))
-        .unique(["row", "key"], keep="first", maintain_order=True)
-        .group_by("row")
-        .agg(pl.col("label"))
-    )
-    return (
-        pl.DataFrame({"row": np.arange(len(labels))})
-        .join(merged, on="row", how="left", maintain_order="left")
-        .select(pl.col("label").fill_null(pl.lit([], dtype=ATTRIBUTES)).cast(ATTRIBUTES).alias("labels"))
-        .to_series()
-    )
 
 
 def _content_hashes(heads: pl.DataFrame, names: list[I64], columns: Mapping[str, pl.Series], head: I64) -> I64:
@@ -218,7 +152,7 @@ class _UsedBy(NamedTuple):
 def _stacks(linked: Linked, service: I64, stack_row: I64, stack_ids: I64, items: I64) -> tuple[pl.DataFrame, _UsedBy]:
     """The STACKS rows that the samples of each service use, each once. `items` are the stacks' frame ids."""
     services, which = _distinct_services(service)
-    used = _distinct((which * len(stack_ids) + stack_row)[stack_row >= 0], len(services) * len(stack_ids))
+    used = distinct_codes((which * len(stack_ids) + stack_row)[stack_row >= 0], len(services) * len(stack_ids))
     of_service, row = np.divmod(used, max(1, len(stack_ids)))
     once = _first_of_each(services, of_service, stack_ids[row])
     of_service, row = of_service[once], row[once]
@@ -238,7 +172,7 @@ def _stacks(linked: Linked, service: I64, stack_row: I64, stack_ids: I64, items:
 def _frames(frames: pl.DataFrame, frame_ids: I64, used_by: _UsedBy) -> pl.DataFrame:
     """The FRAMES rows that each service uses, each once."""
     services = used_by.services
-    used = _distinct(used_by.codes, len(services) * len(frames))
+    used = distinct_codes(used_by.codes, len(services) * len(frames))
     of_service, row = np.divmod(used, max(1, len(frames)))
     once = _first_of_each(services, of_service, frame_ids[row])
     of_service, row = of_service[once], row[once]
@@ -260,19 +194,17 @@ def _distinct_services(service: I64) -> tuple[I64, I64]:
 def _first_of_each(services: I64, of_service: I64, ids: I64) -> I64:
     """Positions of the first occurrence of each pair of service and id, ascending."""
     keys = ids if len(services) == 1 else hashing.combine([services[of_service], ids])
-    return pl.Series(keys).arg_unique().cast(pl.Int64).to_numpy()
+    return first_of_each(keys)
 
 
 def _profiles(heads: pl.DataFrame, rows: pl.DataFrame, head: I64, profile_ids: I64, kept: Bools) -> pl.DataFrame:
-    value = rows["value"].to_numpy()
-    named = ((rows["span"] != 0) | (rows["trace_hi"] != 0) | (rows["trace_lo"] != 0)).to_numpy()
-    torn = (rows["evidence"] == EVIDENCE_AMBIGUOUS).to_numpy()
+    value, evidence = rows["value"].to_numpy(), rows["evidence"].to_numpy()
     sums = {
         "sample_rows": np.bincount(head, minlength=len(heads)),
         "sample_count": _sums(rows["weight"].cast(pl.Int64).to_numpy(), head, len(heads)),
         "total": _sums(value, head, len(heads)),
-        "labelled": _sums(value * named, head, len(heads)),
-        "ambiguous": _sums(value * torn, head, len(heads)),
+        "labelled": _sums_where(_named(rows), value, head, len(heads)),
+        "ambiguous": _sums_where(evidence == EVIDENCE_AMBIGUOUS, value, head, len(heads)),
     }
     profiles = heads.with_columns(_ids("profile", profile_ids), *(_ids(name, sums[name]) for name in sums))
     return (profiles if kept.all() else profiles.filter(kept)).select(
@@ -287,27 +219,23 @@ def _sums(values: I64, group: I64, groups: int) -> I64:
     return sums
 
 
+def _sums_where(wanted: Bools, values: I64, group: I64, groups: int) -> I64:
+    """Sums by group over some of the values."""
+    return _sums(values[wanted], group[wanted], groups) if wanted.any() else np.zeros(groups, np.int64)
+
+
+def _named(rows: pl.DataFrame) -> Bools:
+    """Which samples name a span or a trace."""
+    named: Bools = (rows["span"].to_numpy() | rows["trace_hi"].to_numpy() | rows["trace_lo"].to_numpy()) != 0
+    return named
+
+
 def _column(column: pl.Series, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
     return column if column.dtype == kind else column.cast(kind)
 
 
 def _ids(name: str, values: I64) -> pl.Series:
     return pl.Series(name, values, dtype=pl.Int64)
-
-
-def _number(codes: I64, code_count: int) -> tuple[I64, I64]:
-    """Number the distinct codes of 0 … code_count - 1: the codes, ascending, and which of them each one is."""
-    distinct = _distinct(codes, code_count)
-    return distinct, np.searchsorted(distinct, codes)
-
-
-def _distinct(codes: I64, code_count: int) -> I64:
-    """The distinct codes of 0 … code_count - 1, ascending."""
-    if code_count > 16 * len(codes) + (1 << 16):
-        return np.unique(codes)
-    present = np.zeros(code_count, bool)
-    present[codes] = True
-    return np.flatnonzero(present)
 
 
 def _is_range(rows: I64, count: int) -> bool:

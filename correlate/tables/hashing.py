@@ -6,6 +6,7 @@ for sequences. Changing any of them makes old and new data strangers; a golden t
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ import polars_hash as plh
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 
+_XXH3 = plh.col("*").nchash.xxh3_64()
 _BLOCK_ITEMS = 1 << 15
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _HASH_OF_NOTHING = np.int64(3244421341483603138)
@@ -42,24 +44,26 @@ def hash_text(column: pl.Series) -> I64:
 
 def hash_texts(frame: pl.DataFrame) -> list[I64]:
     """Hash several String columns as `hash_text` does, in one go."""
-    hashed = frame.select(plh.col(name).nchash.xxh3_64() for name in frame.columns)
+    hashed = frame.select(_XXH3)
     return [_or_none(column.fill_null(0).to_numpy().view(np.int64)) for column in hashed.iter_columns()]
 
 
+@lru_cache(maxsize=4096)
 def hash_one(text: str) -> int:
-    """Hash a single string as `hash_text` does."""
+    """Hash a single string as `hash_text` does; remembered, since the same few names are asked for again and again."""
     return int(hash_text(pl.Series([text]))[0])
 
 
 def combine(columns: Sequence[I64]) -> I64:
     """Hash rows of equally long integer columns; the order of the columns matters.
 
-    A column that has one value throughout is hashed once: fastest when such columns come first.
+    Multilinear hashing with odd weights, scrambled at the end. A column that has one value throughout costs one
+    multiplication.
     """
     acc = np.zeros(1, np.uint64)
-    for column in columns:
-        acc = mix(acc ^ mix(_folded(np.ascontiguousarray(column, dtype=np.int64))))
-    return np.broadcast_to(acc, len(columns[0])).copy().view(np.int64)
+    for column, weight in zip(columns, _weights(len(columns)), strict=True):
+        acc = acc + _folded(np.ascontiguousarray(column, dtype=np.int64)).view(np.uint64) * weight
+    return np.broadcast_to(mix(acc), len(columns[0])).copy().view(np.int64)
 
 
 def hash_rows(frame: pl.DataFrame) -> I64:
@@ -124,10 +128,13 @@ def _weighted(items: I64, offsets: I64) -> tuple[U64, I64, I64]:
     starts = np.repeat(offsets[:-1], lengths)
     depth = np.arange(len(items), dtype=np.int64)
     depth -= starts
-    weights = mix(np.arange(int(lengths.max(initial=0)), dtype=np.int64)) | np.uint64(1)
-    products = weights.take(depth)
+    products = _weights(int(lengths.max(initial=0))).take(depth)
     products *= items.view(np.uint64)
     return products, depth, starts
+
+
+def _weights(count: int) -> U64:
+    return mix(np.arange(count, dtype=np.int64)) | np.uint64(1)
 
 
 def _folded(column: I64) -> I64:

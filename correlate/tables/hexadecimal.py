@@ -1,5 +1,7 @@
 """Whole columns between 64-bit integers, their big-endian bytes and hexadecimal text."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -38,9 +40,25 @@ def from_bytes(column: pl.Series, width: int) -> npt.NDArray[np.int64]:
 
 def from_hex(column: pl.Series, digits: int) -> npt.NDArray[np.int64]:
     """Read hexadecimal ids of exactly `digits` (16 or 32); anything else is 0. Shape (n, digits / 16)."""
-    valid = column.fill_null("").str.contains(f"^[0-9a-fA-F]{{{digits}}}$")
-    cleaned = pl.select(pl.when(valid).then(column).otherwise(pl.lit("0" * digits))).to_series()
-    return from_bytes(cleaned.str.decode("hex"), digits // 2)
+    return parse_hex(column, digits)[0]
+
+
+def parse_hex(column: pl.Series, digits: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Read hexadecimal ids as `from_hex` does, and tell which ones could be read."""
+    sized = (column.str.len_bytes() == digits).fill_null(value=False)
+    filled = column if sized.all() else column.zip_with(sized, pl.Series(["0" * digits]).new_from_index(0, len(column)))
+    text = np.frombuffer(_concatenated(filled.cast(pl.Binary)), np.uint8).reshape(len(column), digits)
+    nibbles = _NIBBLES[text]
+    known = (nibbles != _NO_DIGIT).all(axis=1)
+    nibbles[~known] = 0
+    raw = (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
+    return raw.view(">i8").astype(np.int64), known & sized.to_numpy()
+
+
+_NO_DIGIT: Final = 255
+_NIBBLES: Final = np.full(256, _NO_DIGIT, np.uint8)
+_NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+_NIBBLES[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
 
 
 def _concatenated(column: pl.Series) -> bytes:

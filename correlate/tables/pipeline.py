@@ -15,9 +15,9 @@ import polars as pl
 
 from correlate.model.pipeline import Signal, Step
 from correlate.tables import hashing
-from correlate.tables.build import identify_series
 from correlate.tables.pipeline_series import KEPT, SeriesRows, run
 from correlate.tables.schema import EVIDENCE_AMBIGUOUS, PROFILES, SERIES
+from correlate.tables.series import identify_series
 from correlate.tables.tables import Reject, Tables
 
 I64 = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ from tests.support.server import served
 PROFILES = ["heap", "goroutine"]
 
 
-def wait_for(probe: Callable[[], Any], seconds: float = 15.0) -> Any:
+def wait_for(probe: Callable[[], Any], seconds: float = 40.0) -> Any:
     """Ask until the answer is true."""
     deadline = time.monotonic() + seconds
     while not (answer := probe()):
@@ -60,7 +60,7 @@ def test_serve_pulls_its_sources_and_says_what_is_wrong(tmp_path: Path) -> None:
             assert 'correlate_source_parts_down{kind="pprof",source="gone"} 1.0' in metrics
             started = time.monotonic()
             assert server.terminate() == 0
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 10
 
 
 def test_a_mistake_in_the_sources_is_told_at_once(tmp_path: Path) -> None:

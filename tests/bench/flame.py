@@ -16,7 +16,7 @@ from tests.bench.store import HOT, HOUR_NS, Filled, ShiftedClock
 
 FLAME_MS = 300.0
 _REPEATS = 9
-_PARTS = ("samples", "symbols", "tree")
+_PARTS = ("sums", "symbols", "tree")
 
 
 def hour(store: Filled) -> list[Measured]:
@@ -36,7 +36,7 @@ def _lines(row: str, store: Filled, spans: list[int]) -> list[Measured]:
         found = call(
             "tests.bench.flame:measure", one_core=one_core, url=store.lake_url, hour_ns=store.hour_ns, spans=spans
         )
-        of = f"{len(spans):,} spans, {found['rows']:,} samples" if spans else f"{found['rows']:,} samples"
+        of = f"{len(spans):,} spans, {found['samples']:,} samples" if spans else f"{found['samples']:,} samples"
         parts = ", ".join(f"{part} {found[part]:.0f}" for part in _PARTS)
         more = f"best {found['best']:.0f}, CPU time {found['cpu']:.0f}; {parts}; first {found['first']:.0f}"
         lines.append(at_most(row, f"{of} to {found['nodes']:,} nodes, {cores}", found["median"], FLAME_MS, "ms", more))
@@ -50,8 +50,9 @@ def measure(url: str, hour_ns: int, spans: list[int]) -> dict[str, Any]:
         begun_s = time.process_time()
         runs = np.array([_once(lake, wanted) for _ in range(_REPEATS)])
         cpu_ms = (time.process_time() - begun_s) * 1e3 / _REPEATS
-        rows = lake.samples(wanted, ("stack", "value", "weight"))
+        rows = lake.stack_sums(wanted)
         nodes = _grown(lake, rows)
+        sample_count = int(rows["weight"].sum())
     sums = runs.sum(axis=1)
     parts = dict(zip(_PARTS, np.median(runs[1:], axis=0).tolist(), strict=True))
     return {
@@ -60,14 +61,14 @@ def measure(url: str, hour_ns: int, spans: list[int]) -> dict[str, Any]:
         "best": float(sums.min()),
         "first": float(sums[0]),
         "cpu": cpu_ms,
-        "rows": len(rows),
+        "samples": sample_count,
         "nodes": len(nodes),
     }
 
 
 def _once(lake: LakeStore, wanted: SampleFilter) -> list[float]:
     times_s = [time.perf_counter()]
-    rows = lake.samples(wanted, ("stack", "value", "weight"))
+    rows = lake.stack_sums(wanted)
     times_s.append(time.perf_counter())
     lake.symbols([HOT.id])
     times_s.append(time.perf_counter())

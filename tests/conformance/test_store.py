@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 import pytest
@@ -17,7 +18,7 @@ from tests.support.rows import CPU, SECOND, T0, TRACE, profile, spans, with_seri
 from tests.support.store import FixedClock, ids_of
 
 
-class Store(Sink, Lake):
+class Store(Sink, Lake, Protocol):
     """Both halves."""
 
 
@@ -64,6 +65,7 @@ def test_an_empty_store_answers_with_empty_frames(store: Store) -> None:
     assert store.spans_named([1], ALWAYS).columns == ["span", "trace_hi", "trace_lo"]
     assert len(store.spans_of_service("checkout", None, ALWAYS, limit=5, slowest=False)) == 0
     assert store.samples(EVERYTHING).schema == pl.Schema(Tables().samples.schema)
+    assert store.stack_sums(EVERYTHING).schema == {"stack": pl.Int64, "value": pl.Int64, "weight": pl.Int64}
     assert len(store.symbols([1]).stacks) == 0
     assert len(store.series([1])) == 0
     assert len(store.profiles([], ALWAYS)) == 0
@@ -90,6 +92,21 @@ def test_rows_come_back_as_they_were(store: Store) -> None:
     assert store.profiles(["checkout"], ALWAYS).equals(PROFILE.profiles)
     ids = PROFILE.series["series"].to_list()
     assert store.series([*ids, 77]).sort("series").equals(PROFILE.series.sort("series"))
+
+
+def test_samples_are_added_up_by_stack(store: Store) -> None:
+    """What a filter selects, one row for each stack; wide enough for many hits."""
+    store_all(store, SPANS, PROFILE)
+    found = store.stack_sums(EVERYTHING).sort("stack")
+    expected = PROFILE.samples.group_by("stack").agg(pl.col("value", "weight").cast(pl.Int64).sum())
+    assert found.equals(expected.sort("stack"))
+
+
+def test_only_some_columns_of_profiles_can_be_asked_for(store: Store) -> None:
+    """In the order they were asked for."""
+    store_all(store, PROFILE)
+    wanted = ("total", "type")
+    assert store.profiles(["checkout"], ALWAYS, wanted).equals(PROFILE.profiles.select(wanted))
 
 
 def test_a_span_stored_in_two_payloads_is_one_span(store: Store) -> None:

@@ -69,6 +69,10 @@ class FakeLake:
             named |= (pl.col("trace_hi") == wanted.trace.hi) & (pl.col("trace_lo") == wanted.trace.lo)
         return rows.filter(named)
 
+    def stack_sums(self, wanted: SampleFilter) -> pl.DataFrame:
+        """Added up on the spot."""
+        return self.samples(wanted).group_by("stack").agg(pl.col("value", "weight").cast(pl.Int64).sum())
+
     def symbols(self, service_ids: Sequence[int]) -> Symbols:
         """By service."""
         mine = pl.col("service").is_in(list(service_ids))
@@ -78,10 +82,11 @@ class FakeLake:
         """By id."""
         return self.tables.series.filter(pl.col("series").is_in(list(series))).unique("series")
 
-    def profiles(self, services: Sequence[str], window: TimeRange) -> pl.DataFrame:
+    def profiles(self, services: Sequence[str], window: TimeRange, columns: Sequence[str] = ()) -> pl.DataFrame:
         """By service and overlap."""
         rows = self.tables.profiles.filter(_overlaps("time_ns", window))
-        return rows.filter(pl.col("service").is_in(list(services))) if services else rows
+        rows = rows.filter(pl.col("service").is_in(list(services))) if services else rows
+        return rows.select(columns or rows.columns)
 
     def operations(self) -> pl.DataFrame:
         """Grouped on the spot."""

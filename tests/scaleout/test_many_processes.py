@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from deltalake import DeltaTable
 
 from tests.fakes.tempo import FakeSpan, FakeTempo
 from tests.support.postgres import postgres
+from tests.support.seaweed import Bucket, seaweed
 from tests.support.server import free_port
 from tests.support.tempo import tempo_on_socket
 from tests.support.valkey import Valkey, valkey
@@ -73,9 +74,11 @@ class Traffic:
 
 
 @contextmanager
-def processes(folder: Path, **settings: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def processes(
+    folder: Path, more_env: Mapping[str, str], **settings: str
+) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts `correlate …` with settings; all are gone at the end."""
-    env = os.environ | {f"CORRELATE_{name.upper()}": value for name, value in settings.items()}
+    env = os.environ | more_env | {f"CORRELATE_{name.upper()}": value for name, value in settings.items()}
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*args: str) -> subprocess.Popen[bytes]:
@@ -109,9 +112,11 @@ def wait_for(probe: Callable[[], Any], seconds: float, what: str) -> Any:
         time.sleep(0.2)
 
 
-def stored_spans(lake: Path) -> pl.DataFrame:
+def stored_spans(lake: Bucket) -> pl.DataFrame:
     """Every row of the spans table, as any reader of Delta tables sees it."""
-    return pl.read_parquet(DeltaTable(str(lake / "default" / "spans")).file_uris(), columns=["span", "payload"])
+    options = lake.env | {"AWS_ALLOW_HTTP": "true"} if lake.env else None
+    files = DeltaTable(f"{lake.url}/default/spans", storage_options=options).file_uris()
+    return pl.read_parquet(files, columns=["span", "payload"], storage_options=options)
 
 
 def source(api: str) -> dict[str, Any]:
@@ -130,8 +135,20 @@ def database(kind: str, folder: Path) -> Iterator[str]:
             yield url
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
-def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path, kind: str) -> None:
+@contextmanager
+def lake(kind: str, folder: Path) -> Iterator[Bucket]:
+    """Where the lake is."""
+    if kind == "folder":
+        yield Bucket(str(folder / "lake"), {})
+    else:
+        with seaweed(folder / "weed") as bucket:
+            yield bucket
+
+
+@pytest.mark.parametrize(
+    ("database_kind", "lake_kind"), [("postgresql", "folder"), ("sqlite", "folder"), ("postgresql", "s3")]
+)
+def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path, database_kind: str, lake_kind: str) -> None:
     """Through a killed worker, a lost broker, and two clocks."""
     tempo = FakeTempo(now_ns=time.time_ns())
     traffic = Traffic(tempo)
@@ -139,12 +156,14 @@ def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path, kind: str) -> None
         broker: Valkey = stack.enter_context(valkey())
         config = {"name": "tempo", "kind": "tempo", "url": stack.enter_context(tempo_on_socket(tempo, traffic.lock))}
         pace = {"lag_s": 3, "every_s": 0.5, "step_s": 5, "backfill_s": 30, "deadline_s": 10}
+        bucket = stack.enter_context(lake(lake_kind, tmp_path))
         start = stack.enter_context(
             processes(
                 tmp_path,
+                bucket.env,
                 broker_url=broker.url,
-                state_url=stack.enter_context(database(kind, tmp_path)),
-                lake_url=str(tmp_path / "lake"),
+                state_url=stack.enter_context(database(database_kind, tmp_path)),
+                lake_url=bucket.url,
                 data_dir=str(tmp_path / "data"),
                 sources=json.dumps([config | pace]),
                 lease_s="3",
@@ -172,7 +191,7 @@ def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path, kind: str) -> None
         done_ns = time.time_ns()
         wait_for(lambda: source(apis[1])["until_ns"] > done_ns, 90, "the last pull")
         status = source(apis[1])
-    rows = stored_spans(tmp_path / "lake")
+        rows = stored_spans(bucket)
     assert status["dead"] == 0
     assert {f"{span % (1 << 64):016x}" for span in rows["span"].to_list()} == traffic.pushed
     assert len(rows) == len(traffic.pushed) > 500

@@ -27,6 +27,9 @@ from tests.support.server import Served
 
 SECOND: Final = 1_000_000_000
 PERIOD_NS: Final = 10_000_000
+TRACE: Final = 0xC0FFEE
+"""The trace whose spans are stored before profiles that name them are sent."""
+
 NOT_UTF8: Final = "@no-utf-8@"
 """Text that `on_wire` and `as_json` replace by as many bytes that are not UTF-8."""
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from correlate.tables.build import FRAME_COLUMNS, HEADS, Linked, build, series_of_resources
+from correlate.tables.build import FRAME_COLUMNS, HEADS, Linked, build
 from correlate.tables.schema import ATTRIBUTES, EVIDENCE_LABEL, FRAMES, SPANS
+from correlate.tables.series import series_of_resources
 from correlate.tables.tables import Tables
 
 CPU = "process_cpu:cpu:nanoseconds:cpu:nanoseconds"

@@ -22,7 +22,7 @@ def mistakes(*entries: Any) -> str:
 
 
 def test_each_kind_is_made_from_little() -> None:
-    """Defaults do; a scrape has no past and stays with one process."""
+    """Defaults do; a scrape has no past and goes by itself."""
     entries = [
         TEMPO,
         {"name": "p", "kind": "pyroscope", "url": "http://p:4040/", "tenant": "a"},
@@ -37,7 +37,7 @@ def test_each_kind_is_made_from_little() -> None:
         ("e", "elastic", "https://e:9200"),
         ("go", "pprof", "a:6060"),
     ]
-    assert [(each.step_s, each.sticky) for each in sources] == [(300.0, False)] * 3 + [(None, True)]
+    assert [(each.step_s, each.follow is None) for each in sources] == [(300.0, True)] * 3 + [(None, False)]
     for each in sources:
         assert not each.parts()
         each.close()

@@ -2,14 +2,16 @@
 
 import itertools
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from correlate.errors import Overloaded, SourceTooSlow, SourceUnreachable, StoreError
+from correlate.model.payload import RawPayload
 from correlate.ports import Part, Receipt
 from correlate.services.ingest import AcceptedTimes, Ingest
 from correlate.services.letters import Replay
@@ -307,3 +309,80 @@ def test_nothing_is_due_twice_within_no_time(world: World) -> None:
     count = len(source.windows)
     world.puller().once(plan(source))
     assert len(source.windows) == count
+
+
+class Following:
+    """A source that delivers what a test gives it."""
+
+    def __init__(self) -> None:
+        self.source = FakeSource("live")
+        self.deliver: Callable[[RawPayload], object] | None = None
+        self.ready = threading.Event()
+
+    def run(self, deliver: Callable[[RawPayload], object], stop: threading.Event) -> None:
+        self.deliver = deliver
+        self.ready.set()
+        stop.wait(30)
+
+    def give(self, body: bytes) -> None:
+        assert self.ready.wait(10)
+        assert self.deliver is not None
+        self.deliver(RawPayload(self.source.kind, body, NOW))
+
+
+def eventually(probe: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    ends = time.monotonic() + 10
+    while not probe():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+def test_a_source_that_delivers_by_itself_is_followed_by_one_process(world: World) -> None:
+    """What it gives is stored, poison included as a dead letter; another process waits for its end."""
+    world.source()
+    live, first, second = Following(), world.puller("a"), world.puller("b")
+    following = replace(plan(live.source, None), follow=live.run)
+    assert first.once(following).outcome == Outcome.DONE
+    assert first.once(following).outcome == Outcome.DONE
+    assert second.once(following).held_by == "a"
+    live.give(b"item 1")
+    live.give(b"poison")
+    live.give(b"item 2")
+    eventually(lambda: world.stored() == [1, 2])
+    assert world.books.letters.count() == 1
+    first.close()
+    assert world.books.statuses.get("live").spans == 2
+    assert world.books.leases.holder("pull live") is None
+    assert second.once(following).outcome == Outcome.DONE
+    second.close()
+
+
+def test_what_a_followed_source_gave_waits_while_the_store_fails(world: World) -> None:
+    """It cannot be asked for again."""
+    world.source()
+    live, puller = Following(), world.puller()
+    world.fails = [StoreError("disk full"), StoreError("disk full")]
+    puller.once(replace(plan(live.source, None), follow=live.run))
+    live.give(b"item 1")
+    eventually(lambda: world.books.statuses.get("live").last_error == "disk full")
+    live.give(b"item 2")
+    eventually(lambda: world.stored() == [1, 2])
+    puller.close()
+    assert world.books.statuses.get("live").ok
+
+
+def test_a_followed_source_that_gives_up_says_why(world: World) -> None:
+    """And is begun again when its time has come."""
+    live, puller = Following(), world.puller()
+
+    def broken(_deliver: object, _stop: object) -> None:
+        raise SourceUnreachable("live: no target could be looked up")
+
+    following = replace(plan(live.source, None), follow=broken)
+    puller.once(following)
+    eventually(lambda: world.books.leases.holder("pull live") is None)
+    status = world.books.statuses.get("live")
+    assert (status.ok, status.last_error) == (False, "live: no target could be looked up")
+    assert puller.once(following).outcome == Outcome.WAITING
+    puller.close()

@@ -86,6 +86,19 @@ def test_small_files_of_an_open_hour_are_merged_when_they_are_many(tmp_path: Pat
         assert len(files(tmp_path, "stacks")) <= 2
 
 
+def test_rounds_can_be_run_by_hand_after_the_thread_was_stopped(tmp_path: Path) -> None:
+    """Stopping stops the thread, not the object; it can be started again too."""
+    clock = FixedClock(T0)
+    with open_lake(str(tmp_path), options=options(interval_s=60.0), clock=clock) as lake:
+        for number in (2, 4):
+            lake.submit(payload(number)).result(30)
+        for _ in range(2):
+            lake.maintenance.start()
+            lake.maintenance.stop()
+        clock.at_ns += 4 * HOUR
+        assert lake.maintenance.run_once().merged > 0
+
+
 def test_files_stay_for_readers_in_flight(tmp_path: Path) -> None:
     """A file that left the table is deleted after the grace period, counted from when that was first seen."""
     clock = FixedClock(FAR)

@@ -1,5 +1,7 @@
 """Pruning and probing give what a look at every row gives."""
 
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,18 @@ from polars.testing import assert_frame_equal
 from correlate.errors import StoreError
 from correlate.model.ids import TraceId
 from correlate.model.queries import SampleFilter, TimeRange
+from correlate.storage import queries, reader, span_lists
+from correlate.storage.index import read_footer
 from correlate.storage.lake import LakeOptions, LakeStore, open_lake
+from correlate.storage.location import open_folder
 from correlate.storage.merge import cuts, merge_files
 from correlate.storage.ordering import SLICE_NS, by_service_and_trace
+from correlate.storage.reader import TableReader
+from correlate.storage.rowgroups import collect, scan
 from correlate.tables.tables import Tables
 from tests.fakes.lake import FakeLake
 from tests.support.rows import SECOND, T0, profile
-from tests.support.store import FixedClock, many_samples, many_spans, payload
+from tests.support.store import EVERYTHING, FixedClock, many_samples, many_spans, payload
 
 I64 = st.integers(-(2**63), 2**63 - 1)
 
@@ -68,6 +75,71 @@ def test_a_filter_selects_what_an_obvious_filter_selects(
     wanted = SampleFilter(services, types, begin, begin + length * SECOND, tuple(picked), trace)
     equal(lake.samples(wanted), twin.samples(wanted))
     assert len(lake.samples(wanted, ("stack", "value"))) == len(twin.samples(wanted))
+    for scan_groups in (1, 1000):
+        table = TableReader(lake.maintenance._logs["samples"], scan_groups=scan_groups)
+        equal(queries.samples(table, wanted), twin.samples(wanted))
+        equal(queries.stack_sums(table, wanted), twin.stack_sums(wanted))
+
+
+def test_without_a_local_path_nothing_is_scanned(
+    both: tuple[LakeStore, FakeLake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder on an object store is read row group by row group, a bounded number at a time."""
+    lake, twin = both
+    log = copy(lake.maintenance._logs["samples"])
+    log.folder = replace(log.folder, local=False)
+    monkeypatch.setattr(reader, "scan", None)
+    monkeypatch.setattr(reader, "_BATCH_GROUPS", 1)
+    table = TableReader(log, scan_groups=1)
+    equal(queries.samples(table, EVERYTHING), twin.samples(EVERYTHING))
+    equal(queries.stack_sums(table, EVERYTHING), twin.stack_sums(EVERYTHING))
+
+
+@settings(max_examples=20, deadline=None)
+@given(start=st.integers(-50, 7300), length=st.integers(1, 3000), named=st.booleans())
+def test_profiles_are_the_same_whether_scanned_or_picked(
+    both: tuple[LakeStore, FakeLake], start: int, length: int, named: bool
+) -> None:
+    """All columns, or those asked for in the order asked for."""
+    lake, twin = both
+    window = TimeRange(T0 + start * SECOND + 7, T0 + (start + length) * SECOND + 7)
+    services = twin.tables.profiles["service"].unique().to_list() if named else []
+    wanted = ("total", "service", "time_ns")
+    assert lake.profiles(services, window, wanted).columns == list(wanted)
+    for scan_groups in (1, 1000):
+        table = TableReader(lake.maintenance._logs["profiles"], scan_groups=scan_groups)
+        equal(queries.profiles(table, services, window), twin.profiles(services, window))
+        equal(queries.profiles(table, services, window, wanted), twin.profiles(services, window, wanted))
+
+
+@settings(max_examples=10, deadline=None)
+@given(start=st.integers(-50, 7300), length=st.integers(1, 3000))
+def test_spans_are_the_same_whether_scanned_or_picked(
+    both: tuple[LakeStore, FakeLake], start: int, length: int
+) -> None:
+    """With their nested columns."""
+    lake, _ = both
+    window = TimeRange(T0 + start * SECOND, T0 + (start + length) * SECOND)
+    scanned, picked = (
+        span_lists.spans_of_service(
+            TableReader(lake.maintenance._logs["spans"], scan_groups=count),
+            *("checkout", None, window),
+            limit=1000,
+            slowest=True,
+        )
+        for count in (1, 1000)
+    )
+    assert_frame_equal(scanned, picked, check_row_order=False)
+
+
+def test_a_scan_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+    """A file that is gone is looked for again by the reader; a damaged one is a store error."""
+    folder = open_folder(str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        collect(scan(folder, "gone.parquet"))
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 not parquet at all, but long enough to look PAR1")
+    with pytest.raises(StoreError, match="damaged"):
+        collect(scan(folder, "bad.parquet"))
 
 
 @settings(max_examples=20, deadline=None)
@@ -135,7 +207,8 @@ def test_merging_in_slices_keeps_every_row(both: tuple[LakeStore, FakeLake], tab
     log = lake.maintenance._logs[table]
     files = list(log.snapshot().files.values())
     mine = [file for file in files if file.hour == files[0].hour]
-    merged = merge_files(log, mine, slice_rows=37)
+    merged = merge_files(log, mine, slice_bytes=4096)
+    assert read_footer(log.folder, merged.path).metadata.num_row_groups > 3
     parts = [pl.read_parquet(Path(log.folder.path, file.path), hive_partitioning=False) for file in mine]
     equal(pl.read_parquet(Path(log.folder.path, merged.path), hive_partitioning=False), pl.concat(parts))
 

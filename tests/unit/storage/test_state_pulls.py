@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from correlate.errors import NotFound
 from correlate.model.payload import Encoding, PayloadKind, RawPayload
-from correlate.ports import Lease, Part, SourceStatus
+from correlate.ports import Part, SourceStatus
 from correlate.storage.state import State, metadata, open_state
 from correlate.storage.state_letters import LetterLimits, SqlDeadLetters
 from correlate.storage.state_pulls import SqlLeases, SqlWatermarks
@@ -112,26 +112,6 @@ def test_the_lease_of_a_dead_holder_expires(state: State, clock: FixedClock) -> 
     assert not leases.renew(held, 10)
     leases.release(held)
     assert leases.holder("pull") == "b"
-
-
-def test_a_parked_lease_waits_for_its_holder(state: State, clock: FixedClock) -> None:
-    """In the same term; after the time it is anybody's, in another term."""
-    leases = SqlLeases(state, clock)
-
-    def take(holder: str) -> Lease | None:
-        return leases.acquire("pull", holder, 10)
-
-    first = take("a")
-    assert first is not None
-    leases.release(first, park_s=30)
-    assert take("b") is None
-    again = take("a")
-    assert again == first
-    leases.release(first, park_s=30)
-    clock.at_ns += 30 * S
-    other = take("b")
-    assert other is not None
-    assert other.term != first.term
 
 
 def test_statuses_are_kept_and_configured_apart(state: State) -> None:

@@ -26,7 +26,7 @@ def test_hash_values_never_change() -> None:
     ]
     items, offsets = ragged([[1, 2, 3], [], [1, 2]])
     assert hashing.sequence_hashes(items, offsets).tolist() == [-2767883767369117522, 0, 6022199712777747390]
-    assert hashing.combine([np.array([1, 2]), np.array([3, 4])]).tolist() == [8504064997099855862, -6044789396168779478]
+    assert hashing.combine([np.array([1, 2]), np.array([3, 4])]).tolist() == [7271947410706727741, 3000535039659411077]
 
 
 @given(lists)

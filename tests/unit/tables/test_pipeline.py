@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from correlate.model.pipeline import Action, ActionKind, Condition, Matcher, Signal, Step
 from correlate.tables import hashing
-from correlate.tables.build import series_of_resources
 from correlate.tables.pipeline import Dropped, apply, pattern_problem
 from correlate.tables.schema import ATTRIBUTES
+from correlate.tables.series import series_of_resources
 from correlate.tables.tables import Tables, check, concat
 from tests.support.rows import CPU, profile, spans
 

@@ -12,7 +12,7 @@ import pytest
 
 from correlate import bootstrap, errors
 from correlate.errors import ConfigError, Overloaded, SourceRefused, StoreError
-from correlate.services.pulling import Outcome, Plan, PullReport
+from correlate.services.pulling import Plan, PullReport
 from correlate.settings import load
 from tests.fakes.source import FakeSource
 from workers import embedded, names, processes, schedule, tasks
@@ -43,9 +43,9 @@ def services(tmp_path: Path) -> Iterator[bootstrap.Services]:
         yield services
 
 
-def app_with(services: bootstrap.Services, pull: FakePull, *, sticky: bool = False) -> App:
+def app_with(services: bootstrap.Services, pull: FakePull) -> App:
     """An application whose one source is pulled by a fake."""
-    plan = Plan(FakeSource("s"), sticky=sticky)
+    plan = Plan(FakeSource("s"))
     runtime = Runtime(replace(services, pull=pull), MappingProxyType({"s": plan}))  # type: ignore[arg-type]
     app = create_app("memory://", runtime)
     app.loader.import_default_modules()
@@ -66,22 +66,6 @@ def test_names_are_those_of_the_tasks(services: bootstrap.Services) -> None:
     asked = {names.PULL, names.COMPACT, names.EXPIRE, names.REPLAY}
     assert asked == {name for name in app.tasks if name.startswith("correlate.")}
     assert {entry.task for entry in schedule.MAINTENANCE} <= asked
-
-
-@pytest.mark.parametrize(
-    ("sticky", "held_by", "asked"), [(True, "other", ["correlate.other"]), (True, "me", []), (False, "other", [])]
-)
-def test_a_source_that_stays_with_another_process_is_asked_for_there(
-    services: bootstrap.Services, monkeypatch: pytest.MonkeyPatch, sticky: bool, held_by: str, asked: list[str]
-) -> None:
-    """One that anybody can pull is left to whoever does."""
-    pull = FakePull(PullReport(Outcome.HELD, held_by=held_by))
-    app = app_with(services, pull, sticky=sticky)
-    sent: list[str] = []
-    task = app.tasks[names.PULL]
-    monkeypatch.setattr(type(task), "apply_async", lambda *_, queue, **__: sent.append(queue))
-    task(source="s")
-    assert (pull.pulled, sent) == (["s"], asked)
 
 
 def test_a_source_nobody_configured_is_dropped(services: bootstrap.Services, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(200), primary_key=True),
         sa.Column("holder", sa.String(200), nullable=False),
         sa.Column("expires_ns", sa.BigInteger, nullable=False),
-        sa.Column("busy", sa.Boolean, nullable=False),
         sa.Column("term", sa.BigInteger, nullable=False),
     )
     _source_status()
