@@ -49,7 +49,10 @@ def demo(
 
 
 async def _show(services: bootstrap.Services, addresses: Addresses, console: Console, *, once: bool) -> None:
-    await asyncio.to_thread(_replay_and_print, services, f"http://{addresses.http}", console)
+    try:
+        await asyncio.to_thread(_replay_and_print, services, f"http://{addresses.http}", console)
+    except SystemExit:  # rich's answer to a closed pipe: nobody reads on, so end as quietly
+        return
     if not once:
         console.print(f"\nServing on [bold]{services.public_url}/[/] until you press Ctrl-C.")
         await asyncio.Event().wait()
