@@ -7,6 +7,7 @@ from typing import Protocol
 
 import polars as pl
 
+from correlate.model.answers import SpanInfo
 from correlate.model.ids import TraceId
 from correlate.model.payload import RawPayload
 from correlate.model.queries import SampleFilter, TimeRange
@@ -54,8 +55,8 @@ class Sink(Protocol):
 class Lake(Protocol):
     """Reading what is stored. Every answer reflects all commits acknowledged before the call."""
 
-    def spans_of_trace(self, trace: TraceId) -> pl.DataFrame:
-        """All stored spans of a trace: SPANS rows by start time, each span once."""
+    def spans_of_trace(self, trace: TraceId, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """All stored spans of a trace: SPANS rows by start time, each span once; with `columns`, only those."""
         ...
 
     def spans_named(self, spans: Sequence[int], window: TimeRange) -> pl.DataFrame:
@@ -75,8 +76,8 @@ class Lake(Protocol):
         """SPANS rows of a service, or of one operation of it, that overlap a window: the newest or the slowest."""
         ...
 
-    def samples(self, wanted: SampleFilter) -> pl.DataFrame:
-        """The SAMPLES rows a filter selects, in no particular order."""
+    def samples(self, wanted: SampleFilter, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """The SAMPLES rows a filter selects, in no particular order; with `columns`, only those are read."""
         ...
 
     def stack_sums(self, wanted: SampleFilter) -> pl.DataFrame:
@@ -155,6 +156,37 @@ class Source(Protocol):
 
     def settled_until_ns(self, now_ns: int) -> int:
         """Up to when everything can be expected to have arrived there; pulling further would miss late data."""
+        ...
+
+
+class OnDemand(Protocol):
+    """A system that can be asked for single traces, or for the samples of single spans, when they are wanted."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        ...
+
+    def trace(self, trace: TraceId) -> Iterator[RawPayload]:
+        """The spans of a trace; nothing when it does not have it, or holds no spans.
+
+        Raises:
+            SourceError: it could not be asked.
+        """
+        ...
+
+    def span_profiles(self, spans: Sequence[SpanInfo], wanted_type: str) -> Iterator[RawPayload]:
+        """The samples of some spans, for each span that has some a payload with its ``span_id`` among the parameters.
+
+        What it yields is complete only when it ends without an error.
+
+        Args:
+            spans: of one trace.
+            wanted_type: an alias such as ``cpu``, or a five-part profile type id.
+
+        Raises:
+            SourceError: it could not be asked, or the profiles of that time may still be on their way to it.
+        """
         ...
 
 

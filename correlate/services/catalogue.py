@@ -75,7 +75,8 @@ class Catalogue:
                 int(starts.to_numpy().min()) - self._skew_ns,
                 int(ends.to_numpy().max()) + self._skew_ns,
                 tuple(spans["span"].unique().to_list()),
-            )
+            ),
+            ("span", "trace_hi", "trace_lo", "type", "weight"),
         )
         return with_samples(spans, samples)
 
@@ -91,7 +92,8 @@ class Catalogue:
         if not types:
             raise NotFound(f"service {service!r} has no profiles of type {wanted_type!r}, only {', '.join(present)}")
         samples = self._lake.samples(
-            SampleFilter((hash_one(service),), (hash_one(types[0]),), window.start_ns, window.end_ns)
+            SampleFilter((hash_one(service),), (hash_one(types[0]),), window.start_ns, window.end_ns),
+            ("span", "trace_hi", "trace_lo", "evidence", "value"),
         )
         named = samples["span"].unique()
         padded = TimeRange(window.start_ns - self._skew_ns, window.end_ns + self._skew_ns)

@@ -15,6 +15,20 @@ from correlate.ports import Lake
 from correlate.services.answers import Profile
 from correlate.tables.hashing import hash_one
 
+_SPAN_COLUMNS = (
+    "trace_hi",
+    "trace_lo",
+    "span",
+    "parent",
+    "service",
+    "name",
+    "kind",
+    "status",
+    "start_ns",
+    "duration_ns",
+    "profile_ref",
+)
+_SAMPLE_COLUMNS = ("service", "type", "profile", "trace_hi", "trace_lo", "span", "evidence", "stack", "value", "weight")
 _ROWS = ["stack", "value", "weight", "span", "trace_hi", "trace_lo"]
 
 
@@ -72,7 +86,7 @@ class Explain:
         return self._profile(root, asked, chosen, attributed, scope_wanted, also)
 
     def _spans(self, trace: TraceId) -> pl.DataFrame:
-        spans = self._lake.spans_of_trace(trace)
+        spans = self._lake.spans_of_trace(trace, _SPAN_COLUMNS)
         if spans.is_empty():
             raise _unknown(
                 f"trace {trace} is not stored: its spans were not sent here, or are older than the retention"
@@ -105,11 +119,12 @@ class Explain:
             trace=asked.trace if asked.whole_trace else None,
             profiles=tuple(profiles),
         )
-        rows = self._lake.samples(wanted)
+        rows = self._lake.samples(wanted, _SAMPLE_COLUMNS)
         if len(rows):
             return rows
         return self._lake.samples(
-            SampleFilter((), type_ids, window.start_ns, window.end_ns, wanted.spans, wanted.trace, wanted.profiles)
+            SampleFilter((), type_ids, window.start_ns, window.end_ns, wanted.spans, wanted.trace, wanted.profiles),
+            _SAMPLE_COLUMNS,
         )
 
     def _attribute(

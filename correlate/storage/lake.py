@@ -14,6 +14,7 @@ from correlate.storage import queries, span_lists
 from correlate.storage.batch import BatchWriter
 from correlate.storage.committer import CommitCounters, Committer
 from correlate.storage.delta_log import DeltaLog
+from correlate.storage.file_cache import FileCache
 from correlate.storage.fingerprints import Fingerprints
 from correlate.storage.layout import LAYOUTS
 from correlate.storage.location import Folder, open_folder
@@ -78,6 +79,7 @@ class LakeStore:
         self._readers["profiles"] = TableReader(
             logs["profiles"], lambda: visible(logs["profiles"], logs["samples"]), scan_groups=1
         )
+        self._profile_files = FileCache()
         self._symbols = SymbolCache(self._readers["stacks"], self._readers["frames"], max_bytes=options.symbol_bytes)
         self._partials = {
             name: Partials(self._readers[name], folder.child(name), name) for name in ("spans", "profiles")
@@ -106,9 +108,9 @@ class LakeStore:
         """
         return self._committer.submit(check(tables))
 
-    def spans_of_trace(self, trace: TraceId) -> pl.DataFrame:
+    def spans_of_trace(self, trace: TraceId, columns: Sequence[str] = ()) -> pl.DataFrame:
         """All stored spans of a trace; see `ports.Lake.spans_of_trace`."""
-        return queries.spans_of_trace(self._readers["spans"], trace)
+        return queries.spans_of_trace(self._readers["spans"], trace, columns)
 
     def spans_named(self, spans: Sequence[int], window: TimeRange) -> pl.DataFrame:
         """Which of some span ids are stored; see `ports.Lake.spans_named`."""
@@ -144,7 +146,7 @@ class LakeStore:
 
     def profiles(self, services: Sequence[str], window: TimeRange, columns: Sequence[str] = ()) -> pl.DataFrame:
         """PROFILES rows of some services whose interval overlaps a window; see `ports.Lake.profiles`."""
-        return queries.profiles(self._readers["profiles"], services, window, columns)
+        return queries.profiles(self._readers["profiles"], self._profile_files, services, window, columns)
 
     def operations(self) -> pl.DataFrame:
         """One row per operation; see `ports.Lake.operations`."""

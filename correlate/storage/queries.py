@@ -10,23 +10,29 @@ import polars as pl
 
 from correlate.model.ids import TraceId
 from correlate.model.queries import SampleFilter, TimeRange
+from correlate.storage.file_cache import FileCache
 from correlate.storage.index import Index, Mask
 from correlate.storage.reader import Condition, TableReader
-from correlate.tables.schema import SPANS
+from correlate.tables.schema import PROFILES, SPANS
 
 _SUMS: Final = {"stack": pl.Int64, "value": pl.Int64, "weight": pl.Int64}
+
+KEPT_OF_PROFILES: Final = frozenset(PROFILES) - {"format", "sender", "received_ns", "sample_rows", "sample_count"}
+_KEPT_SCHEMA: Final = {name: PROFILES[name] for name in sorted(KEPT_OF_PROFILES)}
 
 SPAN_KEY = ["trace_hi", "trace_lo", "span", "service", "kind", "start_ns"]
 """A span stored twice, because it came in two requests that were cut differently, is one span."""
 
 
-def spans_of_trace(spans: TableReader, trace: TraceId) -> pl.DataFrame:
-    """SPANS rows of a trace by start time, each once."""
+def spans_of_trace(spans: TableReader, trace: TraceId, columns: Sequence[str] = ()) -> pl.DataFrame:
+    """SPANS rows of a trace by start time, each once; with `columns`, only those."""
     found = spans.read(
         lambda index: (index.low["trace_hi"] <= trace.hi) & (index.high["trace_hi"] >= trace.hi),
         _of_trace(trace),
+        tuple(dict.fromkeys((*SPAN_KEY, *columns))) if columns else (),
     )
-    return found.unique(SPAN_KEY, keep="first", maintain_order=True).sort("start_ns", maintain_order=True)
+    once = found.unique(SPAN_KEY, keep="first", maintain_order=True).sort("start_ns", maintain_order=True)
+    return once.select(columns) if columns else once
 
 
 def spans_named(spans: TableReader, ids: Sequence[int], window: TimeRange) -> pl.DataFrame:
@@ -70,17 +76,25 @@ def _whole(wanted: SampleFilter) -> Callable[[Index], Mask] | None:
 
 
 def profiles(
-    table: TableReader, services: Sequence[str], window: TimeRange, columns: Sequence[str] = ()
+    table: TableReader, kept: FileCache, services: Sequence[str], window: TimeRange, columns: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """PROFILES rows of some services (empty: all) whose interval overlaps a window; with `columns`, only those."""
+    """PROFILES rows of some services (empty: all) whose interval overlaps a window; with `columns`, only those.
+
+    Files are small here, and every question about a span needs the same few columns of them: those are kept in memory.
+    """
     keep = (pl.col("time_ns") < window.end_ns) & _not_over("time_ns", window.start_ns)
     if services:
         keep &= pl.col("service").is_in(list(services))
-    found = table.read(
-        lambda index: overlap(index, "time_ns", window.start_ns, window.end_ns - 1),
-        Condition(keep, ("service", "time_ns", "duration_ns")),
-        tuple(dict.fromkeys(("profile", *columns))) if columns else (),
-    )
+
+    def pick(index: Index) -> Mask:
+        return overlap(index, "time_ns", window.start_ns, window.end_ns - 1)
+
+    if not columns or not KEPT_OF_PROFILES.issuperset(columns):
+        condition = Condition(keep, ("service", "time_ns", "duration_ns"))
+        found = table.read(pick, condition, tuple(dict.fromkeys(("profile", *columns))) if columns else ())
+    else:
+        parts = [part.filter(keep) for part in table.whole_files(pick, sorted(KEPT_OF_PROFILES), kept)]
+        found = pl.concat([pl.DataFrame(schema=_KEPT_SCHEMA), *parts])
     return found.unique("profile", keep="any").select(columns or found.columns)
 
 

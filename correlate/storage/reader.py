@@ -7,6 +7,7 @@ the other columns only where the conditions hold.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from correlate.errors import StoreError
 from correlate.storage.delta_log import DataFile, DeltaLog
+from correlate.storage.file_cache import FileCache
 from correlate.storage.fingerprints import Fingerprints
 from correlate.storage.index import Footer, Index, IndexKeeper, Mask
 from correlate.storage.location import Folder
@@ -101,6 +103,24 @@ class TableReader:
         parts = self._parts(pick, condition, list(wanted), whole, collect)
         frames = [part.cast(wanted) for part in parts if len(part)]
         return pl.concat(frames) if frames else pl.DataFrame(schema=wanted)
+
+    def whole_files(self, pick: Callable[[Index], Mask], columns: Sequence[str], kept: FileCache) -> list[pl.DataFrame]:
+        """Some columns of all rows of the files that have a row group of those picked, from memory where they are kept.
+
+        Raises:
+            StoreError: a file cannot be read.
+        """
+        schema = pl.Schema({name: self._log.layout.schema[name] for name in columns})
+
+        def attempt() -> list[pl.DataFrame]:
+            index = self._keeper.current(self._files())
+            return [kept.get(footer.path, partial(whole, footer)) for footer, _ in index.pick(pick(index))]
+
+        def whole(footer: Footer) -> pl.DataFrame:
+            groups = list(range(footer.metadata.num_row_groups))
+            return read_row_groups(self._log.folder, footer, groups, columns).cast(schema)
+
+        return self._retried(attempt)
 
     def fold(
         self,

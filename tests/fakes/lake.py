@@ -31,10 +31,11 @@ class FakeLake:
         done.set_result(Receipt(len(new_spans), len(samples), len(profiles), duplicates))
         return done
 
-    def spans_of_trace(self, trace: TraceId) -> pl.DataFrame:
+    def spans_of_trace(self, trace: TraceId, columns: Sequence[str] = ()) -> pl.DataFrame:
         """By trace id."""
         mine = (pl.col("trace_hi") == trace.hi) & (pl.col("trace_lo") == trace.lo)
-        return self._spans().filter(mine).sort("start_ns")
+        rows = self._spans().filter(mine).sort("start_ns")
+        return rows.select(columns or rows.columns)
 
     def spans_named(self, spans: Sequence[int], window: TimeRange) -> pl.DataFrame:
         """By span id and overlap."""
@@ -55,8 +56,12 @@ class FakeLake:
             rows = rows.filter(pl.col("name") == operation)
         return rows.sort("duration_ns" if slowest else "start_ns", descending=True).head(limit)
 
-    def samples(self, wanted: SampleFilter) -> pl.DataFrame:
+    def samples(self, wanted: SampleFilter, columns: Sequence[str] = ()) -> pl.DataFrame:
         """By everything the filter says."""
+        rows = self._samples(wanted)
+        return rows.select(columns or rows.columns)
+
+    def _samples(self, wanted: SampleFilter) -> pl.DataFrame:
         rows = self.tables.samples.filter(_overlaps("time_ns", TimeRange(wanted.start_ns, wanted.end_ns)))
         if wanted.service_ids:
             rows = rows.filter(pl.col("service").is_in(wanted.service_ids))

@@ -15,6 +15,7 @@ from correlate.errors import StoreError
 from correlate.model.ids import TraceId
 from correlate.model.queries import SampleFilter, TimeRange
 from correlate.storage import queries, reader, span_lists
+from correlate.storage.file_cache import FileCache
 from correlate.storage.index import read_footer
 from correlate.storage.lake import LakeOptions, LakeStore, open_lake
 from correlate.storage.location import open_folder
@@ -108,8 +109,9 @@ def test_profiles_are_the_same_whether_scanned_or_picked(
     assert lake.profiles(services, window, wanted).columns == list(wanted)
     for scan_groups in (1, 1000):
         table = TableReader(lake.maintenance._logs["profiles"], scan_groups=scan_groups)
-        equal(queries.profiles(table, services, window), twin.profiles(services, window))
-        equal(queries.profiles(table, services, window, wanted), twin.profiles(services, window, wanted))
+        kept = FileCache()
+        equal(queries.profiles(table, kept, services, window), twin.profiles(services, window))
+        equal(queries.profiles(table, kept, services, window, wanted), twin.profiles(services, window, wanted))
 
 
 @settings(max_examples=10, deadline=None)
