@@ -14,6 +14,9 @@ MAX_INLINED_FRAMES: Final = 10_000
 MAX_PROFILE_FRAMES: Final = 1 << 24
 """Frames of all stacks of one request together: small payloads can name the same deep stacks again and again."""
 
+MAX_PROFILE_SAMPLES: Final = 2_000_000
+"""Samples of all pprof profiles of one request together; each becomes a row per sample type."""
+
 MAX_LABEL_PAIRS: Final = 100_000
 """Distinct key-value pairs on the samples of one profile, ids included."""
 

@@ -14,13 +14,13 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from correlate.errors import BadInput, Malformed, UnknownFormat
+from correlate.errors import BadInput, Malformed, TooLarge, UnknownFormat
 from correlate.formats import wire
 from correlate.formats.arrow import Ragged, integers, ragged
-from correlate.formats.faults import Faults
+from correlate.formats.faults import Faults, refuse
 from correlate.formats.inflate import gunzip
 from correlate.formats.legacy_pprof import name_of
-from correlate.formats.limits import MAX_RAW_BYTES
+from correlate.formats.limits import MAX_PROFILE_SAMPLES, MAX_RAW_BYTES
 from correlate.formats.pprof_heads import PprofContext, Types, link_types
 from correlate.formats.pprof_labels import link_labels
 from correlate.formats.pprof_link import check_values, link_stacks, owners
@@ -94,6 +94,7 @@ def _link(batch: pa.RecordBatch, contexts: list[PprofContext]) -> Linked:
     strings = Strings.build(batch.column("string_table"))
     types = link_types(batch, strings, contexts)
     sample = ragged(batch.column("sample"))
+    _refuse_too_many(sample)
     values = ragged(sample.values.field("value"))
     stacks = link_stacks(batch, strings, sample)
     check_values(sample, values, np.diff(types.offsets))
@@ -106,6 +107,19 @@ def _link(batch: pa.RecordBatch, contexts: list[PprofContext]) -> Linked:
         stack_frames=stacks.frames_of_stacks,
         frames=stacks.frames,
         frame_ids=stacks.frame_ids,
+    )
+
+
+def _refuse_too_many(sample: Ragged) -> None:
+    """Refuse the payloads with which the samples of the request become too many."""
+    counts = sample.lengths
+    refuse(
+        np.cumsum(counts) > MAX_PROFILE_SAMPLES,
+        np.arange(len(counts)),
+        lambda row: TooLarge(
+            f"{counts[row]:,} samples are too many: the profiles of a request may have {MAX_PROFILE_SAMPLES:,} "
+            "together; send shorter profiles"
+        ),
     )
 
 

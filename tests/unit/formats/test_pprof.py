@@ -328,3 +328,12 @@ def test_legacy_files_are_named(shared_data: Path) -> None:
         if path.suffix != ".string" and path.name != "large.cpu":
             with pytest.raises(UnknownFormat, match="legacy"):
                 read(path.read_bytes())
+
+
+def test_too_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile that brings the request over the limit is refused; those before it are read."""
+    monkeypatch.setattr("correlate.formats.pprof.MAX_PROFILE_SAMPLES", 1)
+    linked = read_pprof([simple("one"), simple("two")], [context(), context()])
+    assert [reject.count for reject in linked.rejects] == [1]
+    assert "profile 2: 1 samples are too many" in linked.rejects[0].reason
+    assert stack_names(linked) == [["root", "one"]]
