@@ -24,13 +24,18 @@ class SourceConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    SECRETS: ClassVar[tuple[str, ...]] = ("token", "password")
-
     name: str = Field(pattern=f"^{_NAME}$", max_length=100, description="unique; seen in /sources and metrics")
     kind: str
     every_s: Positive = Field(30.0, description="how often to look whether something is due")
     step_s: Positive = Field(300.0, description="the longest window to fetch at once")
     backfill_s: Annotated[float, Field(ge=0)] = Field(3600.0, description="how far back to begin at first")
+
+
+class NetworkConfig(SourceConfig):
+    """What every source has that is asked over HTTP."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("token", "password")
+
     tenant: str = Field("", description="sent as X-Scope-OrgID")
     token: SecretStr | None = Field(None, description="bearer token; better token_file or ${VARIABLE}")
     token_file: Path | None = None
@@ -49,7 +54,7 @@ class SourceConfig(BaseModel):
     max_response_bytes: Count = 256 << 20
 
     @model_validator(mode="after")
-    def _one_way_each(self) -> "SourceConfig":
+    def _one_way_each(self) -> "NetworkConfig":
         for secret in self.SECRETS:
             if getattr(self, secret) is not None and getattr(self, f"{secret}_file") is not None:
                 raise ValueError(f"give {secret} or {secret}_file, not both")
@@ -87,7 +92,7 @@ class SourceConfig(BaseModel):
         )
 
 
-class TempoConfig(SourceConfig):
+class TempoConfig(NetworkConfig):
     """A Grafana Tempo."""
 
     kind: Literal["tempo"]
@@ -98,7 +103,7 @@ class TempoConfig(SourceConfig):
     concurrency: Annotated[int, Field(gt=0, le=64)] = 8
 
 
-class PyroscopeConfig(SourceConfig):
+class PyroscopeConfig(NetworkConfig):
     """A Grafana Pyroscope or Phlare."""
 
     kind: Literal["pyroscope"]
@@ -112,7 +117,7 @@ class PyroscopeConfig(SourceConfig):
     accept_sampled: bool = False
 
 
-class ElasticConfig(SourceConfig):
+class ElasticConfig(NetworkConfig):
     """Elastic Universal Profiling."""
 
     kind: Literal["elastic"]
@@ -133,7 +138,7 @@ class DnsConfig(BaseModel):
     labels: dict[str, str] = Field(default_factory=dict)
 
 
-class PprofConfig(SourceConfig):
+class PprofConfig(NetworkConfig):
     """Processes that serve Go's net/http/pprof."""
 
     kind: Literal["pprof"]
@@ -157,6 +162,17 @@ class PprofConfig(SourceConfig):
         if "profile" in self.profiles and self.cpu_seconds_s > self.interval_s:
             raise ValueError("cpu_seconds_s must not be longer than interval_s")
         return self
+
+
+class OtlpFileConfig(SourceConfig):
+    """Files that an OpenTelemetry Collector's file exporter writes."""
+
+    kind: Literal["otlp-file"]
+    every_s: Positive = Field(5.0, description="how often to look for what was appended")
+    paths: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="patterns such as /var/otel/*.json")
+    format: Literal["auto", "json", "proto"] = Field("auto", description="lines of JSON, or messages after a length")
+    signal: Literal["auto", "traces", "profiles"] = "auto"
+    max_record_bytes: Annotated[int, Field(gt=0, le=1 << 30)] = 64 << 20
 
 
 def expanded(value: Any, environment: Mapping[str, str] = os.environ) -> Any:

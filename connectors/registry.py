@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from connectors.config import (
     ElasticConfig,
+    OtlpFileConfig,
     PprofConfig,
     PyroscopeConfig,
     SourceConfig,
@@ -20,13 +21,16 @@ from connectors.config import (
     expanded,
 )
 from connectors.elastic import ElasticOptions, ElasticSource
+from connectors.on_demand import PyroscopeOnDemand, TempoOnDemand, hurried
+from connectors.otlp_file import OtlpFileOptions, OtlpFileSource
+from connectors.otlp_records import Framing
 from connectors.pprof_http import PprofSource, ScrapeOptions, TargetStatus
 from connectors.pprof_targets import Discovery, DnsTargets, FileTargets, StaticTargets
 from connectors.pyroscope import PyroscopeOptions, PyroscopeSource
 from connectors.tempo import TempoOptions, TempoSource
 from correlate.errors import ConfigError
 from correlate.model.payload import RawPayload
-from correlate.ports import Clock, Finding, Part, Source
+from correlate.ports import Clock, Finding, OnDemand, Part, Source
 
 Follow = Callable[[Callable[[RawPayload], object], threading.Event], None]
 """Gives payloads to a function, from any thread, until an event is set."""
@@ -46,6 +50,7 @@ class ConfiguredSource:
         follow: for a source that delivers by itself, see `Follow`.
         parts: how its parts are now.
         close: closes its connections.
+        on_demand: answers single questions, where it can.
     """
 
     source: Source
@@ -57,6 +62,7 @@ class ConfiguredSource:
     close: Callable[[], None]
     follow: Follow | None = None
     parts: Callable[[], Sequence[Part]] = tuple
+    on_demand: OnDemand | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +79,11 @@ def _tempo(config: TempoConfig, clock: Clock) -> ConfiguredSource:
     )
     endpoint = config.endpoint(config.url)
     source = TempoSource(config.name, endpoint, clock, options)
-    return _made(config, source, endpoint.address, source.close, parts=lambda: _noted(source.take_notes()))
+    asked = TempoSource(config.name, hurried(endpoint), clock, options)
+    made = _made(
+        config, source, endpoint.address, _all(source.close, asked.close), parts=lambda: _noted(source.take_notes())
+    )
+    return replace(made, on_demand=TempoOnDemand(asked, clock))
 
 
 def _pyroscope(config: PyroscopeConfig, clock: Clock) -> ConfiguredSource:
@@ -88,7 +98,11 @@ def _pyroscope(config: PyroscopeConfig, clock: Clock) -> ConfiguredSource:
     )
     endpoint = config.endpoint(config.url)
     source = PyroscopeSource(config.name, endpoint, clock, options=options)
-    return _made(config, source, endpoint.address, source.close, parts=lambda: _refused(source.refused))
+    asked = PyroscopeSource(config.name, hurried(endpoint), clock, options=options)
+    made = _made(
+        config, source, endpoint.address, _all(source.close, asked.close), parts=lambda: _refused(source.refused)
+    )
+    return replace(made, on_demand=PyroscopeOnDemand(asked, clock))
 
 
 def _elastic(config: ElasticConfig, clock: Clock) -> ConfiguredSource:
@@ -122,6 +136,14 @@ def _pprof(config: PprofConfig, clock: Clock) -> ConfiguredSource:
     )
 
 
+def _otlp_file(config: OtlpFileConfig, clock: Clock) -> ConfiguredSource:
+    framing = None if config.format == "auto" else Framing(config.format)
+    options = OtlpFileOptions(framing=framing, signal=config.signal, max_record_bytes=config.max_record_bytes)
+    source = OtlpFileSource(config.name, config.paths, clock, options)
+    made = _made(config, source, ", ".join(config.paths), source.close, parts=lambda: _noted(source.take_notes()))
+    return replace(made, step_s=None)  # windows are looks at the files: what is there is read in one
+
+
 def _made(
     config: SourceConfig,
     source: Source,
@@ -133,6 +155,14 @@ def _made(
     return ConfiguredSource(
         source, config.kind, place, config.every_s, config.step_s, config.backfill_s, close, parts=parts
     )
+
+
+def _all(*steps: Callable[[], None]) -> Callable[[], None]:
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run
 
 
 def _noted(notes: list[Finding]) -> list[Part]:
@@ -173,6 +203,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "pyroscope": Kind(PyroscopeConfig, _pyroscope),
         "pprof": Kind(PprofConfig, _pprof),
         "elastic": Kind(ElasticConfig, _elastic),
+        "otlp-file": Kind(OtlpFileConfig, _otlp_file),
     }
 )
 

@@ -22,6 +22,7 @@ from correlate.services.health import Health
 from correlate.services.ingest import AcceptedTimes, Ingest
 from correlate.services.letters import Replay
 from correlate.services.links import LinkMaker
+from correlate.services.on_demand import Fetcher, Fetching
 from correlate.services.pipeline_metrics import PipelineMetrics
 from correlate.services.pull import Pull
 from correlate.services.pull_run import Means
@@ -57,7 +58,7 @@ class Services:
         settings: what it was built from.
         ingest: the way in.
         forward: the way in for doors whose requests are passed on to other systems too.
-        explain: profiles of spans.
+        explain: profiles of spans, fetched from sources where they are missing.
         catalogue: what is there.
         health: readiness.
         links: builds links to our pages and to Grafana.
@@ -73,7 +74,7 @@ class Services:
     settings: Settings
     ingest: Ingest
     forward: Forward
-    explain: Explain
+    explain: Fetching
     catalogue: Catalogue
     health: Health
     links: LinkMaker
@@ -144,7 +145,7 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
         settings=settings,
         ingest=ingest,
         forward=forward,
-        explain=Explain(lake, skew_ns=skew_ns),
+        explain=Fetching(Explain(lake, skew_ns=skew_ns), Fetcher(ingest, lake, skew_ns=skew_ns)),
         catalogue=Catalogue(lake, skew_ns=skew_ns),
         health=Health(lake.probes),
         links=LinkMaker(

@@ -56,13 +56,11 @@ async def listening(services: Services) -> AsyncIterator[Addresses]:
     intake = create_intake(services)
     app = create_app(services, intake)
     async with contextlib.AsyncExitStack() as stack:
-        addresses = Addresses(
-            http=await _http(stack, app, "http", settings.http),
-            otlp_http=await _optional_http(stack, app, "otlp_http", settings.otlp_http),
-            pyroscope=await _optional_http(stack, app, "pyroscope", settings.pyroscope),
-            otlp_grpc=await _grpc(stack, OtlpGrpcServer(intake), settings.otlp_grpc),
-        )
-        yield addresses
+        # The port that answers for readiness comes last: whoever sees it ready finds the others open.
+        otlp_grpc = await _grpc(stack, OtlpGrpcServer(intake), settings.otlp_grpc)
+        otlp_http = await _optional_http(stack, app, "otlp_http", settings.otlp_http)
+        pyroscope = await _optional_http(stack, app, "pyroscope", settings.pyroscope)
+        yield Addresses(await _http(stack, app, "http", settings.http), otlp_http, pyroscope, otlp_grpc)
 
 
 async def _grpc(stack: contextlib.AsyncExitStack, server: OtlpGrpcServer, address: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-_INVISIBLE: Final = r"[\p{C}\u2028\u2029]"
+_UNUSUAL: Final = r"[^ -~]"  # only these are looked at one by one: two libraries' tables of Unicode may differ in age
 _GENERIC: Final = r"<[^<>]*>|\[[^\[\]]*\]"
 MAX_NAME_LENGTH: Final = 400
 
@@ -17,17 +17,17 @@ def printable(texts: pl.Series) -> pl.Series:
     Names come from whoever sent the profile. A terminal would obey escape sequences in them, and marks that turn the
     direction of writing around could make a name look like another.
     """
-    marks = texts.str.contains(_INVISIBLE) | (texts.str.len_chars() > MAX_NAME_LENGTH)
+    marks = texts.str.contains(_UNUSUAL) | (texts.str.len_chars() > MAX_NAME_LENGTH)
     if not marks.any():
         return texts
-    strange = texts.filter(marks).unique()  # few: Python per distinct strange name
+    strange = texts.filter(marks).unique()  # Python per distinct name that is not plain ASCII
     return texts.replace(strange, pl.Series([printable_one(text) for text in strange], dtype=pl.String))
 
 
 def printable_one(text: str) -> str:
     """Write a single text as `printable` does."""
     cut = text if len(text) <= MAX_NAME_LENGTH else text[: MAX_NAME_LENGTH - 1] + "…"
-    return re.sub(r"[^ -~]", _escape, cut)
+    return re.sub(_UNUSUAL, _escape, cut)
 
 
 def _escape(match: re.Match[str]) -> str:

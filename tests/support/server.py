@@ -1,6 +1,8 @@
 """A real `correlate serve` in a process of its own, on free ports."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -37,9 +39,11 @@ class Served:
 
 
 def free_port() -> int:
-    """A port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that is free now, and not of those the system gives to outgoing connections at any moment."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def test_each_kind_is_made_from_little() -> None:
         {"name": "p", "kind": "pyroscope", "url": "http://p:4040/", "tenant": "a"},
         {"name": "e", "kind": "elastic", "url": "https://e:9200", "user": "u", "password": "secret"},
         PPROF,
+        {"name": "f", "kind": "otlp-file", "paths": ["/var/otel/*.json"]},
     ]
     assert {entry["kind"] for entry in entries} == set(KINDS)
     sources = build(entries, FakeClock())
@@ -36,8 +37,13 @@ def test_each_kind_is_made_from_little() -> None:
         ("p", "pyroscope", "http://p:4040"),
         ("e", "elastic", "https://e:9200"),
         ("go", "pprof", "a:6060"),
+        ("f", "otlp-file", "/var/otel/*.json"),
     ]
-    assert [(each.step_s, each.follow is None) for each in sources] == [(300.0, True)] * 3 + [(None, False)]
+    assert [(each.step_s, each.follow is None) for each in sources] == [
+        *[(300.0, True)] * 3,
+        (None, False),
+        (None, True),
+    ]
     for each in sources:
         assert not each.parts()
         each.close()
@@ -62,7 +68,7 @@ def test_every_mistake_is_told_at_once() -> None:
         "12 mistake(s)",
         "sources[1] t every_s",
         "sources[1] t lagg_s: Extra inputs are not permitted",
-        "sources[2] x: kind is 'tempoo'; known are tempo, pyroscope, pprof, elastic",
+        "sources[2] x: kind is 'tempoo'; known are tempo, pyroscope, pprof, elastic, otlp-file",
         "sources[3]: must be a mapping",
         "sources[4] bad url name",
         "sources[5] u: url 'tempo:3200' must look like",
@@ -115,3 +121,16 @@ def test_a_file_of_sources(tmp_path: Path) -> None:
     assert read_file(path) == [{"name": "t", "kind": "tempo", "url": "http://t"}]
     with pytest.raises(ConfigError, match="No such file"):
         read_file(tmp_path / "gone.yml")
+
+
+def test_the_example_of_the_documents_is_valid(tmp_path: Path) -> None:
+    """Every kind is in it, and each entry can be made once the files with secrets are there."""
+    text = (Path(__file__).parents[3] / "docs" / "sources.md").read_text()
+    example = text.partition("```yaml\n")[2].partition("```")[0].replace("/run/secrets", str(tmp_path))
+    for name in ("tempo", "elastic"):
+        (tmp_path / name).write_text("secret")
+    (tmp_path / "sources.yml").write_text(example)
+    sources = build(read_file(tmp_path / "sources.yml"), FakeClock())
+    assert {each.kind for each in sources} == set(KINDS)
+    for each in sources:
+        each.close()

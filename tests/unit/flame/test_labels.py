@@ -25,6 +25,8 @@ def test_escapes_are_legible() -> None:
     assert printable_one("a\x1b[31m\u202eb") == r"a\x1b[31m\u202eb"
     assert printable_one("\U000e0001") == r"\U000e0001"
     assert printable_one("größe 計算") == "größe 計算"
+    newer_than_python_311 = "\U00031350"
+    assert printable(pl.Series([newer_than_python_311])).to_list() == [printable_one(newer_than_python_311)]
     assert printable_one("x" * 5000) == "x" * (MAX_NAME_LENGTH - 1) + "…"
 
 
