@@ -31,6 +31,7 @@ from tests.support.valkey import Valkey, valkey
 pytestmark = pytest.mark.slow
 
 PUSH_S = 14.0
+OUTAGE_S = 60.0
 NS = 1_000_000_000
 
 
@@ -185,7 +186,7 @@ def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path, database_kind: str
         workers[0].kill()
         time.sleep(2)
         broker.kill()
-        time.sleep(3)
+        time.sleep(OUTAGE_S)
         broker.start()
         pushing.join()
         done_ns = time.time_ns()
