@@ -12,7 +12,7 @@ from correlate.demo import traffic
 from correlate.demo.loading import Loaded, load, payload_of
 from correlate.errors import BadInput, CorrelateError
 from correlate.formats import inflate, registry
-from correlate.model.payload import Encoding, RawPayload
+from correlate.model.payload import PayloadKind, RawPayload
 from correlate.settings import Settings
 
 _LONGEST_START_BYTES = 64 << 20
@@ -31,7 +31,7 @@ def import_files(
         end_now: date recorded traffic so that it ends now.
 
     Returns:
-        How many files could not be loaded at all.
+        How many files could not be loaded, or had nothing that could be kept.
     """
     failed = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -42,6 +42,7 @@ def import_files(
                 payloads = list(_payloads(path, params, services, end_now=end_now))
                 progress.update(task, total=len(payloads))
                 loaded = load(services.ingest, payloads, partial(progress.advance, task))
+                failed += _nothing_kept(loaded)
                 summary = _summary(loaded)
             except (CorrelateError, OSError) as exc:
                 failed += 1
@@ -62,7 +63,9 @@ def _payloads(
             yield payload_of(request)
         return
     kind = registry.sniff(body, path.name)
-    encoding = Encoding.JSON if body.lstrip()[:1] == b"{" else Encoding.PROTOBUF
+    if kind in (PayloadKind.OTLP_TRACES, PayloadKind.OTLP_PROFILES):
+        body = inflate.gunzip(body)  # the other readers undo gzip themselves
+    encoding = registry.encoding_of(body)
     yield RawPayload(kind, body, now_ns, encoding=encoding, sender=path.name, params=params)
 
 
@@ -74,6 +77,12 @@ def _is_recording(body: bytes) -> bool:
         return False
     first_line = start[:_LONGEST_START_BYTES].split(b"\n", 1)[0]
     return first_line.startswith(b"{") and b'"received_at"' in first_line and b'"body_b64"' in first_line
+
+
+def _nothing_kept(loaded: Loaded) -> bool:
+    """Whether everything was refused; what was there already counts as kept."""
+    receipt = loaded.receipt
+    return bool(loaded.refused) and not (receipt.spans or receipt.profiles or receipt.duplicates)
 
 
 def _summary(loaded: Loaded) -> str:

@@ -1,5 +1,6 @@
 """The command line: what it prints, its files, its errors and exit codes."""
 
+import base64
 import gzip
 import json
 import sys
@@ -86,6 +87,32 @@ def test_every_kind_of_file_is_imported(run: Run, tmp_path: Path) -> None:
     again = run("import", chosen["spans.pb"], chosen["cpu.pb.gz"], "--service", "shop")
     assert again.output.count("were there already") == 2
     assert again.output.count("0 spans, 0 profiles") == 2
+
+
+def test_an_otlp_file_may_be_compressed(run: Run, tmp_path: Path) -> None:
+    """As a collector may leave it."""
+    plain = files(tmp_path)["spans.pb"]
+    packed = tmp_path / "spans.pb.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert "1 spans, 0 profiles" in run("import", packed, "--service", "shop").output
+
+
+def test_a_file_of_which_nothing_is_kept_counts_as_failed(run: Run, tmp_path: Path) -> None:
+    """Recorded traffic that is older than the retention, for instance; the reason says which setting decides."""
+    shipped = Path(traffic.__file__).with_name("traffic.jsonl.gz")
+    with gzip.open(shipped, "rt") as lines:
+        request = traffic.shift(next(traffic.read(_written(tmp_path / "old.jsonl", next(lines)))), -(10**18))
+    old = {"received_at": 1, "path": request.path, "headers": dict(request.headers)}
+    body = base64.b64encode(request.body).decode()
+    (tmp_path / "older.jsonl").write_text(json.dumps(old | {"body_b64": body}) + "\n")
+    result = run("import", tmp_path / "older.jsonl")
+    assert result.exit_code == 1
+    assert "retention_days" in result.output
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
 
 
 def test_recorded_traffic_is_imported_as_if_it_ended_now(run: Run, tmp_path: Path) -> None:
