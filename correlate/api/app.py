@@ -1,5 +1,7 @@
 """The FastAPI application: routes, receivers and pages over services that somebody else composed."""
 
+from concurrent.futures import Executor
+
 from fastapi import FastAPI
 
 from correlate import __version__
@@ -19,8 +21,8 @@ Start with `GET /api/v1/services`, pick a span with `GET /api/v1/spans`, and ask
 `GET /api/v1/spans/{trace_id}/{span_id}/profile`. Errors are RFC 9457 `problem+json`."""
 
 
-def create_intake(services: Services) -> Intake:
-    """What the receivers of a process share, whatever port they listen on."""
+def create_intake(services: Services, executor: Executor | None = None) -> Intake:
+    """What the receivers of a process share, whatever port they listen on; `executor` is where payloads are read."""
     return Intake(
         ingest=services.forward,
         clock=services.clock,
@@ -28,6 +30,7 @@ def create_intake(services: Services) -> Intake:
         refusals=RefusalLog(services.clock),
         limits=BodyLimits(services.settings.body_limit_bytes),
         budget=BodyBudget(services.settings.inflight_limit_bytes),
+        executor=executor,
     )
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import uvicorn
@@ -53,9 +55,12 @@ async def listening(services: Services) -> AsyncIterator[Addresses]:
         ConfigError: an address is malformed or taken; the message names the setting.
     """
     settings = services.settings
-    intake = create_intake(services)
-    app = create_app(services, intake)
     async with contextlib.AsyncExitStack() as stack:
+        # As many payloads are read at a time as there are processors: more would only hold more memory.
+        readers = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="read")
+        stack.callback(readers.shutdown)
+        intake = create_intake(services, readers)
+        app = create_app(services, intake)
         # The port that answers for readiness comes last: whoever sees it ready finds the others open.
         otlp_grpc = await _grpc(stack, OtlpGrpcServer(intake), settings.otlp_grpc)
         otlp_http = await _optional_http(stack, app, "otlp_http", settings.otlp_http)
