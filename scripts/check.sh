@@ -7,7 +7,8 @@ venv=${1:-.venv-check}
 rm -rf "$venv"
 python3 -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-PATH="$PWD/$venv/bin:$PATH"
+bin=$(cd "$venv/bin" && pwd)
+PATH="$bin:$PATH"
 export PATH
 ruff format --check .
 ruff check .
