@@ -122,4 +122,5 @@ def _rejected(rejects: tuple[Reject, ...]) -> dict[str, str]:
         return {}
     count = sum(reject.count for reject in rejects)
     reasons = _reasons(rejects)[:300].encode("ascii", "replace").decode()
-    return {REJECTED_HEADER: f"{count}; {''.join(c if c.isprintable() else ' ' for c in reasons)}"}
+    # The value of a header must not end with a space, and a cut may fall anywhere.
+    return {REJECTED_HEADER: f"{count}; {''.join(c if c.isprintable() else ' ' for c in reasons)}".strip()}

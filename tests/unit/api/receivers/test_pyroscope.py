@@ -182,3 +182,13 @@ def test_bodies_over_the_limit_are_refused(make_intake: Callable[..., Intake], i
 def test_only_post_is_taken(intake: Intake, path: str) -> None:
     """Other methods are refused."""
     assert call(intake, path, "GET").status_code == 405
+
+
+@pytest.mark.parametrize("length", range(290, 310))
+def test_the_header_of_refusals_is_a_legal_one_wherever_it_is_cut(length: int) -> None:
+    """No control characters inside, no space at the end."""
+    reason = "é\n" + "word " * 100
+    (value,) = _rejected((Reject("profiles", 1, reason[:length]),)).values()
+    assert value == value.strip()
+    assert value.isascii()
+    assert value.isprintable()
