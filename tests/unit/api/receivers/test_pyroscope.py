@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from correlate.api.bodies import BodyLimits
 from correlate.api.receivers.intake import Intake
-from correlate.api.receivers.pyroscope import build_pyroscope_router
+from correlate.api.receivers.pyroscope import _rejected, build_pyroscope_router
 from correlate.errors import (
     BadQuery,
     CorrelateError,
