@@ -14,6 +14,8 @@ class Scope(StrEnum):
     SPAN = "span"
     SUBTREE = "subtree"
     TRACE = "trace"
+    WINDOW = "window"
+    """Everything the process did meanwhile, whoever it was done for."""
 
 
 class Method(StrEnum):
@@ -23,6 +25,9 @@ class Method(StrEnum):
     LINK = "link"
     LABEL = "label"
     PROFILE_ID = "profile_id"
+    THREAD_TIME = "thread_time"
+    WINDOW = "window"
+    UNMIXED = "unmixed"
 
 
 class Reason(StrEnum):
@@ -34,6 +39,7 @@ class Reason(StrEnum):
     NOT_ARRIVED = "profiles not arrived yet"
     DROPPED = "dropped by sampling"
     ON_ROOT = "labelled at its local root only"
+    TOO_WEAK = "evidence too weak"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,31 @@ class SampleFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanFilter:
+    """Which spans are wanted; every condition that is given must hold.
+
+    Attributes:
+        start_ns: spans that end before this are left out.
+        end_ns: spans that start at this or later are left out.
+        services: service names; empty: any.
+        names: span names; empty: any.
+        min_duration_ns: the shortest.
+        max_duration_ns: the longest; None: any.
+        kinds: OTLP SpanKinds; empty: any.
+        statuses: OTLP StatusCodes; empty: any.
+    """
+
+    start_ns: int
+    end_ns: int
+    services: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    min_duration_ns: int = 0
+    max_duration_ns: int | None = None
+    kinds: tuple[int, ...] = ()
+    statuses: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TimeRange:
     """A half-open interval of time, nanoseconds since the Unix epoch."""
 

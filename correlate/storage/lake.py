@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from correlate.model.ids import TraceId
-from correlate.model.queries import SampleFilter, TimeRange
+from correlate.model.queries import SampleFilter, SpanFilter, TimeRange
 from correlate.ports import Clock, Probe, Receipt
-from correlate.storage import queries, span_lists
+from correlate.storage import queries, span_choice, span_lists
 from correlate.storage.batch import BatchWriter
 from correlate.storage.committer import CommitCounters, Committer
 from correlate.storage.delta_log import DeltaLog
@@ -127,6 +127,14 @@ class LakeStore:
         return span_lists.spans_of_service(
             self._readers["spans"], service, operation, window, limit=limit, slowest=slowest
         )
+
+    def spans_where(self, wanted: SpanFilter, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """The SPANS rows a filter selects; see `ports.Lake.spans_where`."""
+        return span_choice.spans_where(self._readers["spans"], wanted, columns)
+
+    def spans_of_traces(self, traces: pl.DataFrame, window: TimeRange, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """All spans of some traces; see `ports.Lake.spans_of_traces`."""
+        return span_choice.spans_of_traces(self._readers["spans"], traces, window, columns)
 
     def samples(self, wanted: SampleFilter, columns: Sequence[str] = ()) -> pl.DataFrame:
         """The SAMPLES rows a filter selects; with `columns`, only those columns are read and returned."""

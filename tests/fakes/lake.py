@@ -6,7 +6,7 @@ from concurrent.futures import Future
 import polars as pl
 
 from correlate.model.ids import TraceId
-from correlate.model.queries import SampleFilter, TimeRange
+from correlate.model.queries import SampleFilter, SpanFilter, TimeRange
 from correlate.ports import Receipt
 from correlate.tables.symbols import Symbols
 from correlate.tables.tables import Tables, concat
@@ -55,6 +55,27 @@ class FakeLake:
         if operation is not None:
             rows = rows.filter(pl.col("name") == operation)
         return rows.sort("duration_ns" if slowest else "start_ns", descending=True).head(limit)
+
+    def spans_where(self, wanted: SpanFilter, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """By everything the filter says."""
+        rows = self._spans().filter(
+            pl.col("start_ns") < wanted.end_ns,
+            pl.col("start_ns") + pl.col("duration_ns") >= wanted.start_ns,
+            pl.col("duration_ns") >= wanted.min_duration_ns,
+        )
+        if wanted.max_duration_ns is not None:
+            rows = rows.filter(pl.col("duration_ns") <= wanted.max_duration_ns)
+        chosen = {"service": wanted.services, "name": wanted.names, "kind": wanted.kinds, "status": wanted.statuses}
+        for column, values in chosen.items():
+            if values:
+                rows = rows.filter(pl.col(column).is_in(list(values)))
+        return rows.select(columns or rows.columns)
+
+    def spans_of_traces(self, traces: pl.DataFrame, window: TimeRange, columns: Sequence[str] = ()) -> pl.DataFrame:
+        """By trace and overlap."""
+        rows = self._spans().join(traces, on=["trace_hi", "trace_lo"], how="semi")
+        rows = rows.filter(_overlaps("start_ns", window))
+        return rows.select(columns or rows.columns)
 
     def samples(self, wanted: SampleFilter, columns: Sequence[str] = ()) -> pl.DataFrame:
         """By everything the filter says."""

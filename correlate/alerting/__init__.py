@@ -1,0 +1,1 @@
+"""The life of an alert, as a pure state machine."""

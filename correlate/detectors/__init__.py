@@ -1,0 +1,1 @@
+"""What watches the joined data: pure functions from series and profiles to findings."""

@@ -1,0 +1,1 @@
+"""The subset of TraceQL that chooses spans."""
