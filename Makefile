@@ -1,4 +1,4 @@
-.PHONY: help check format lint types layers test slow bench protos constraints
+.PHONY: help check format lint types layers test slow bench quality protos constraints
 PYTHON ?= python
 
 help:  ## show this list
@@ -26,6 +26,9 @@ slow:  ## the long tests
 
 bench:  ## measure against the budgets of docs/budgets.md; BENCH_SAMPLES=50000000 for the full size
 	$(PYTHON) -m tests.bench
+
+quality:  ## score answers against worlds whose truth is known, with unseen seeds; docs/quality.md
+	$(PYTHON) -m tests.quality
 
 protos:  ## regenerate correlate/formats/proto/*_pb2.py from the .proto files
 	cd correlate/formats/proto && $(PYTHON) -m grpc_tools.protoc -I. --python_out=. --pyi_out=. *.proto

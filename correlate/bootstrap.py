@@ -3,21 +3,31 @@
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
+from correlate.doctor.checklist import Forwarding, Practices
+from correlate.doctor.endpoints import Endpoint
 from correlate.model.forward import Target
-from correlate.ports import Clock
+from correlate.ports import Clock, Part
 from correlate.services.answers import Profile
+from correlate.services.breakdown import Breakdowns
 from correlate.services.catalogue import Catalogue
+from correlate.services.cohort_profiles import CohortProfiles
+from correlate.services.cohorts import Cohorts
+from correlate.services.compare import Compare
+from correlate.services.doctor import Doctor
+from correlate.services.existence import Existence
 from correlate.services.explain import Explain
 from correlate.services.forward import Forward
 from correlate.services.forward_metrics import ForwardMetrics
+from correlate.services.frames import Frames
 from correlate.services.health import Health
 from correlate.services.ingest import AcceptedTimes, Ingest
 from correlate.services.letters import Replay
@@ -41,6 +51,9 @@ from correlate.storage.state_letters import SqlDeadLetters
 from correlate.storage.state_pulls import SqlLeases, SqlWatermarks
 from correlate.storage.state_sources import SqlSourceStatuses
 
+_CREDENTIALS: Final = frozenset({"token", "token_file", "user", "headers"})
+"""What a source is configured with where an endpoint asks who is there."""
+
 
 class SystemClock:
     """The machine's clock."""
@@ -59,7 +72,12 @@ class Services:
         ingest: the way in.
         forward: the way in for doors whose requests are passed on to other systems too.
         explain: profiles of spans, fetched from sources where they are missing.
+        breakdowns: where the time of spans went.
+        frames: functions, and the spans that paid most for them.
+        cohorts: profiles of many spans at once.
+        compare: two sets of spans compared.
         catalogue: what is there.
+        doctor: what is wrong with the correlation.
         health: readiness.
         links: builds links to our pages and to Grafana.
         books: what pulling writes down.
@@ -75,7 +93,12 @@ class Services:
     ingest: Ingest
     forward: Forward
     explain: Fetching
+    breakdowns: Breakdowns
+    frames: Frames
+    cohorts: CohortProfiles
+    compare: Compare
     catalogue: Catalogue
+    doctor: Doctor
     health: Health
     links: LinkMaker
     books: Books
@@ -139,14 +162,21 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
     )
     sources = Sources(books, clock)
     metrics.register(SourceMetrics(sources))
+    explain = Fetching(Explain(lake, skew_ns=skew_ns), Fetcher(ingest, lake, skew_ns=skew_ns))
     grafana = settings.grafana
     holder = _process_name()
+    cohorts = CohortProfiles(lake, Cohorts(lake), skew_ns=skew_ns)
     return Services(
         settings=settings,
         ingest=ingest,
         forward=forward,
-        explain=Fetching(Explain(lake, skew_ns=skew_ns), Fetcher(ingest, lake, skew_ns=skew_ns)),
+        explain=explain,
+        breakdowns=Breakdowns(lake, explain),
+        frames=Frames(lake, Existence(lake, explain), skew_ns=skew_ns),
+        cohorts=cohorts,
+        compare=Compare(cohorts),
         catalogue=Catalogue(lake, skew_ns=skew_ns),
+        doctor=Doctor(lake, clock, partial(_practices, settings, forward, books), skew_ns=skew_ns),
         health=Health(lake.probes),
         links=LinkMaker(
             settings.resolved_public_url, grafana.url, grafana.tempo_uid, grafana.pyroscope_uid, grafana.org_id
@@ -159,6 +189,27 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
         clock=clock,
         metrics=metrics,
     )
+
+
+def _practices(settings: Settings, forward: Forward, books: Books) -> Practices:
+    """How this installation is run, for the doctor's checklist."""
+    guarded = {str(each.get("name")) for each in settings.sources if _CREDENTIALS & each.keys()}
+    scraped = [each for each in books.statuses.all() if each.configured and each.kind == "pprof"]
+    places = {(each.source, place) for each in scraped for place in _urls(each.parts) or each.place.split(", ")}
+    return Practices(
+        retention_days=settings.retention_days,
+        retention_is_set="retention_days" in settings.model_fields_set,
+        forwards=tuple(
+            Forwarding(lane.target.name, lane.counters.delivered, lane.counters.problem) for lane in forward.lanes
+        ),
+        grafana_url=settings.grafana.url,
+        endpoints=tuple(Endpoint(source, place, source in guarded) for source, place in sorted(places)),
+    )
+
+
+def _urls(parts: Sequence[Part]) -> list[str]:
+    """The targets among the parts of a source: those that are called by their URL."""
+    return [part.name for part in parts if "://" in part.name]
 
 
 def _process_name() -> str:

@@ -10,6 +10,15 @@ from correlate.tables.hexadecimal import to_hex, trace_to_hex
 
 def spans(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """SPANS rows with a column samples as `schemas.SpanWithSamples`."""
+    return _spans(rows, ["samples"])
+
+
+def bare_spans(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """SPANS rows as `schemas.Span`."""
+    return _spans(rows, [])
+
+
+def _spans(rows: pl.DataFrame, more: list[str]) -> list[dict[str, Any]]:
     parents = to_hex(rows["parent"].to_numpy())
     return rows.select(
         trace_to_hex(rows["trace_hi"].to_numpy(), rows["trace_lo"].to_numpy()).alias("trace_id"),
@@ -21,7 +30,7 @@ def spans(rows: pl.DataFrame) -> list[dict[str, Any]]:
         "status",
         "start_ns",
         "duration_ns",
-        "samples",
+        *more,
     ).to_dicts()
 
 

@@ -32,6 +32,15 @@ TypeQuery = Annotated[
 ]
 ScopeQuery = Annotated[Scope, Query(description="the span alone, with its descendants, or the whole trace")]
 MethodQuery = Annotated[Method, Query(description="one join method, or the strongest there is")]
+CohortQuery = Annotated[
+    str,
+    Query(
+        alias="q",
+        min_length=1,
+        max_length=8192,
+        description='which spans, in TraceQL: { resource.service.name = "checkout" && duration > 100ms }',
+    ),
+]
 FormatQuery = Annotated[Format, Query(alias="format", description="what the answer looks like")]
 MaxNodesQuery = Annotated[
     int, Query(ge=1, le=1_000_000, description="keep this many of the largest nodes; the rest becomes 'other'")

@@ -12,6 +12,7 @@ from correlate import bootstrap
 from correlate.errors import ConfigError, CorrelateError, NotFound
 from correlate.model.answers import Method, Scope
 from correlate.model.ids import parse_span_id, parse_trace_id
+from correlate.services.doctor_report import report
 from correlate.services.render import Format
 from correlate.settings import Settings
 
@@ -33,6 +34,10 @@ class Backend(Protocol):
         """All operations."""
         ...
 
+    def doctor(self, service: str | None) -> dict[str, Any]:
+        """What is wrong with the correlation of one service, or of all."""
+        ...
+
 
 class RemoteBackend:
     """A running server, over HTTP."""
@@ -52,6 +57,12 @@ class RemoteBackend:
     def operations(self) -> list[dict[str, Any]]:
         """Ask the server."""
         found: list[dict[str, Any]] = orjson.loads(self._get("/api/v1/operations", {}))["operations"]
+        return found
+
+    def doctor(self, service: str | None) -> dict[str, Any]:
+        """Ask the server."""
+        params = {} if service is None else {"service": service}
+        found: dict[str, Any] = orjson.loads(self._get("/api/v1/doctor", params))
         return found
 
     def _get(self, path: str, params: dict[str, str]) -> bytes:
@@ -86,6 +97,10 @@ class LocalBackend:
     def operations(self) -> list[dict[str, Any]]:
         """From the catalogue."""
         return self._services.catalogue.operations().to_dicts()
+
+    def doctor(self, service: str | None) -> dict[str, Any]:
+        """Examine here."""
+        return report(self._services.doctor.examine(service))
 
 
 @contextmanager

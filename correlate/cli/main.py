@@ -159,6 +159,25 @@ def services(
         query.print_services(source, _console)
 
 
+@app.command()
+def doctor(
+    service: Annotated[str | None, typer.Option(help="only this service")] = None,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="read this lake instead of a server")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print what GET /api/v1/doctor answers")] = False,
+) -> None:
+    """Find out why profiles and traces do not join: faults with figures and fixes. Exit code 1 when there are any."""
+    from correlate.cli import doctor as command
+    from correlate.cli import query
+
+    with query.opened(_settings(config, data_dir), url, data_dir) as source:
+        found = source.doctor(service)
+    (command.print_json if as_json else command.print_report)(found, _console)
+    if found["complaints"]:
+        raise typer.Exit(1)
+
+
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:
     return load(config, data_dir=data_dir)
 

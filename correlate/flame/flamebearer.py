@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from correlate.flame.diff import DiffTree
 from correlate.flame.tree import Tree, by_level
 from correlate.model.profile_type import ProfileType
 
@@ -67,6 +68,50 @@ def flamebearer_profile(
     }
 
 
+def flame_graph_diff(diff: DiffTree) -> dict[str, Any]:
+    """The message ``querier.v1.FlameGraphDiff``, integers bare; sides are not normalised, the reader does that.
+
+    Nodes are ``offset, total, self`` of the left side, the same of the right side, and the name.
+    """
+    names, levels = _diff_layout(diff)
+    return {
+        "names": names,
+        "levels": [{"values": values} for values in levels],
+        **_diff_sums(diff),
+    }
+
+
+def flame_graph_diff_json(diff: DiffTree) -> dict[str, Any]:
+    """The same in protobuf's JSON mapping, see `flame_graph_json`."""
+    names, levels = _diff_layout(diff)
+    sums = {key: str(value) for key, value in _diff_sums(diff).items() if value}
+    return {"names": names, "levels": [{"values": [str(value) for value in values]} for values in levels], **sums}
+
+
+def flamebearer_diff(diff: DiffTree, profile_type: ProfileType, spy_name: str = "") -> dict[str, Any]:
+    """The answer of ``/pyroscope/render-diff``: a flamebearer profile of the format ``double``."""
+    names, levels = _diff_layout(diff)
+    sums = _diff_sums(diff)
+    units, rate = units_of(profile_type)
+    ticks = {"leftTicks": sums["leftTicks"], "rightTicks": sums["rightTicks"]}
+    shown = {"numTicks": sums["total"], "maxSelf": sums["maxSelf"]}
+    return {
+        "version": 1,
+        "flamebearer": {"names": names, "levels": levels, **shown},
+        "metadata": {
+            "format": "double",
+            "spyName": spy_name,
+            "sampleRate": rate,
+            "units": units,
+            "name": profile_type.sample_type,
+        },
+        "timeline": None,
+        "groups": None,
+        "heatmap": None,
+        **ticks,
+    }
+
+
 def units_of(profile_type: ProfileType) -> tuple[str, int]:
     """What a flamebearer calls the unit, and its samples per second: nanoseconds of CPU are samples at 1 GHz."""
     if profile_type.sample_type == "cpu":
@@ -87,14 +132,36 @@ def offsets(tree: Tree) -> I64:
 
 def _layout(tree: Tree) -> tuple[list[str], list[list[int]]]:
     order, bounds = by_level(tree.depth)
+    number, names = _number_names(tree)
+    return names, _levels([*_side(tree, order, bounds), number[order]], bounds)
+
+
+def _diff_layout(diff: DiffTree) -> tuple[list[str], list[list[int]]]:
+    order, bounds = by_level(diff.left.depth)
+    number, names = _number_names(diff.left)
+    sides = [*_side(diff.left, order, bounds), *_side(diff.right, order, bounds)]
+    return names, _levels([*sides, number[order]], bounds)
+
+
+def _diff_sums(diff: DiffTree) -> dict[str, int]:
+    left, right = int(diff.left.total[0]), int(diff.right.total[0])
+    most = max(int(diff.left.self.max()), int(diff.right.self.max()))
+    return {"total": left + right, "maxSelf": most, "leftTicks": left, "rightTicks": right}
+
+
+def _side(tree: Tree, order: I64, bounds: I64) -> list[I64]:
+    """Offset, total and self of each node, level by level."""
     start = offsets(tree)[order]
     total = tree.total[order]
     delta = start.copy()
     delta[1:] -= start[:-1] + total[:-1]
     delta[bounds[:-1]] = start[bounds[:-1]]
-    number, names = _number_names(tree)
-    flat = np.column_stack([delta, total, tree.self[order], number[order]]).ravel()
-    return names, [flat[4 * a : 4 * b].tolist() for a, b in pairwise(bounds)]
+    return [delta, total, tree.self[order]]
+
+
+def _levels(table: list[I64], bounds: I64) -> list[list[int]]:
+    width, flat = len(table), np.column_stack(table).ravel()
+    return [flat[width * a : width * b].tolist() for a, b in pairwise(bounds)]
 
 
 def _number_names(tree: Tree) -> tuple[I64, list[str]]:

@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from string import Template
 from typing import Final
 
@@ -34,6 +35,7 @@ $notes
 <button id="reset" type="button" hidden>Reset zoom</button>
 <span class="soft keys"><kbd>/</kbd> search · click a frame to zoom · <kbd>Esc</kbd> back</span>
 </div>
+$legend
 <div id="flame" role="img" aria-label="Flame graph: $title"></div>
 $top
 <noscript>The flame graph needs JavaScript; the table shows the functions with the largest own values.</noscript>
@@ -45,6 +47,34 @@ $library
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Functions in a table.
+
+    Attributes:
+        heading: what stands above it.
+        titles: of the columns after the function's.
+        rows: name, place, and a text for each of `titles`.
+    """
+
+    heading: str
+    titles: Sequence[str]
+    rows: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A flame graph.
+
+    Attributes:
+        figure_json: the Plotly figure.
+        legend: colours (``#rrggbb``) and what they mean.
+    """
+
+    figure_json: str
+    legend: Sequence[tuple[str, str]] = ()
+
+
 def render(
     *,
     title: str,
@@ -52,8 +82,8 @@ def render(
     facts: Mapping[str, str],
     notes: Sequence[str],
     links: Mapping[str, str],
-    top: Sequence[tuple[str, str, str, str, str]],
-    figure_json: str,
+    top: Table,
+    picture: Picture,
     script: str,
 ) -> str:
     """Put the page together.
@@ -64,8 +94,8 @@ def render(
         facts: label to text.
         notes: sentences in a box.
         links: text to address; addresses with other schemes than http(s) are shown as text.
-        top: rows of name, place, own share, own value, value with callees.
-        figure_json: the Plotly figure.
+        top: what stands below the picture.
+        picture: the flame graph.
         script: the element that brings plotly.js, see `script_inline` and `script_at`.
     """
     return _PAGE.substitute(
@@ -75,8 +105,9 @@ def render(
         links=_links(links),
         facts=_facts(facts),
         notes="".join(f'<p class="note">{html.escape(note)}</p>' for note in notes),
+        legend=_legend(picture.legend),
         top=_table(top),
-        figure=in_script(figure_json),
+        figure=in_script(picture.figure_json),
         library=script,
         behaviour=SCRIPT,
     )
@@ -118,15 +149,24 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f"<dl>{cells}</dl>"
 
 
-def _table(top: Sequence[tuple[str, str, str, str, str]]) -> str:
-    if not top:
+def _legend(legend: Sequence[tuple[str, str]]) -> str:
+    if not legend:
         return ""
-    head = "<tr><th>function</th><th>self</th><th>share</th><th>total</th></tr>"
+    items = "".join(
+        f'<span><i style="background:{html.escape(colour)}"></i>{html.escape(text)}</span>' for colour, text in legend
+    )
+    return f'<p class="legend">{items}</p>'
+
+
+def _table(top: Table) -> str:
+    if not top.rows:
+        return ""
+    head = "".join(f"<th>{html.escape(title)}</th>" for title in ("function", *top.titles))
     rows = "".join(
         f'<tr><td class="name"><button type="button" data-name="{html.escape(name)}">{html.escape(name)}</button>'
         f'<span class="soft">{html.escape(place)}</span></td>'
-        f'<td class="number">{html.escape(own)}</td><td class="number">{share}</td>'
-        f'<td class="number">{html.escape(total)}</td></tr>'
-        for name, place, share, own, total in top
+        + "".join(f'<td class="number">{html.escape(cell)}</td>' for cell in cells)
+        + "</tr>"
+        for name, place, *cells in top.rows
     )
-    return f"<section><h2>Where it is spent</h2><table>{head}{rows}</table></section>"
+    return f"<section><h2>{html.escape(top.heading)}</h2><table><tr>{head}</tr>{rows}</table></section>"

@@ -28,6 +28,9 @@ dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .soft, output { color: var(--soft); }
 .keys { margin-left: auto; font-size: .85rem; }
 kbd { font: .85em ui-monospace, monospace; padding: 0 .35em; border: 1px solid var(--line); border-radius: 4px; }
+.legend { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; margin: 0 0 .4rem; font-size: .9rem; }
+.legend i { display: inline-block; width: 1em; height: 1em; margin-right: .4em; vertical-align: -.12em;
+  border-radius: 3px; }
 #flame { min-height: 6rem; }
 #flame .bars path { stroke: var(--paper) !important; cursor: pointer; }
 #flame .bars text { pointer-events: none; }

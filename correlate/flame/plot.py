@@ -6,7 +6,7 @@ figure serves notebooks, the HTML page and the SVG, so the three can never show 
 
 import html as markup
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal
 
@@ -15,7 +15,10 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.offline import get_plotlyjs
 
-from correlate.flame import page
+from correlate.flame import diff as diffs
+from correlate.flame import diff_look, page
+from correlate.flame.diff import DiffTree
+from correlate.flame.diff_look import Sides
 from correlate.flame.flamebearer import offsets
 from correlate.flame.labels import printable, printable_one, short
 from correlate.flame.palette import colours
@@ -41,6 +44,10 @@ _TITLE_PX: Final = 44
 _VISIBLE_PX: Final = 0.5
 """The picture is as high as its deepest frame of at least this width."""
 
+_SHARE_SCALE: Final = 1_000_000_000
+"""In how many parts differential pictures divide the whole."""
+
+_PLAIN: Final = Sides()
 _HOVER_COLUMNS: Final = 96
 _TITLE_LENGTH: Final = 90
 
@@ -57,27 +64,64 @@ def figure(tree: Tree, unit: str, title: str = "", *, max_nodes: int = 3000, wid
     """
     shown = _shallow(truncate(tree, max_nodes, ties=False))
     drawn = _without_negatives(shown)
-    label = pl.concat(
-        [pl.Series("name", [f"total {human(int(tree.total[0]), unit)}"]), short(printable(shown.name[1:]))]
-    )
+    key_figures = [human(int(tree.total[0]), unit), *_samples(tree)]
+    look = _Look(f"total {key_figures[0]}", colours(shown), _hover(shown, unit), _headline(key_figures, title))
+    return _drawn(shown, drawn, look, width_px)
+
+
+def figure_diff(
+    diff: DiffTree, unit: str, title: str = "", sides: Sides = _PLAIN, *, max_nodes: int = 3000, width_px: int = 1200
+) -> go.Figure:
+    """Draw two trees as one: a frame is as wide as its mean share of both sides, its colour shows the difference.
+
+    Args:
+        diff: what to draw.
+        unit: the profile's unit.
+        title: one line above the picture; key figures and the meaning of the colours are added to it.
+        sides: what the two are called, and what is known about significance.
+        max_nodes: see `figure`.
+        width_px: see `figure`.
+    """
+    short_enough = diffs.truncate(diff, max_nodes, ties=False)
+    shown = DiffTree(_shallow(short_enough.left), _shallow(short_enough.right))
+    drawn = diffs.both(shown, _SHARE_SCALE)
+    told = diff_look.hover(shown, unit, sides)
+    hovering = ["<br>".join([f"<b>{_wrapped(name)}</b>", *map(_wrapped, lines)]) for name, *lines in told]
+    key_figures = [*diff_look.headline(diff, unit, sides), diff_look.meaning(sides)]
+    look = _Look("total", diff_look.colours(shown, sides), hovering, _headline(key_figures, title))
+    return _drawn(shown.left, drawn, look, width_px)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What tells one kind of picture from another: the root's label, a colour and a text per node, the headline."""
+
+    root: str
+    colours: list[str]
+    hovering: list[str]
+    headline: str
+
+
+def _drawn(shown: Tree, drawn: Tree, look: _Look, width_px: int) -> go.Figure:
+    label = pl.concat([pl.Series("name", [look.root]), short(printable(shown.name[1:]))])
     bars = go.Bar(
         orientation="h",
         base=offsets(drawn).tolist(),
         x=drawn.total.tolist(),
         y=shown.depth.tolist(),
         width=1,
-        marker={"color": colours(shown), "line": {"color": "#ffffff", "width": 0.7}},
+        marker={"color": look.colours, "line": {"color": "#ffffff", "width": 0.7}},
         text=_fitted(label, drawn, width_px),
         textposition="inside",
         insidetextanchor="start",
         textangle=0,
         textfont={"family": FONT, "size": FONT_SIZE_PX, "color": INK},
-        hovertext=_hover(shown, unit),
+        hovertext=look.hovering,
         hoverinfo="text",
         customdata=list(zip(label.to_list(), printable(shown.name).to_list(), strict=True)),
         showlegend=False,
     )
-    return go.Figure(data=[bars], layout=_layout(drawn, _headline(tree, unit, title), width_px))
+    return go.Figure(data=[bars], layout=_layout(drawn, look.headline, width_px))
 
 
 def html(
@@ -104,18 +148,52 @@ def html(
             `plotlyjs_url`, where a server has the text of `plotly_js`.
         plotlyjs_url: see `plotlyjs`.
     """
-    drawn = figure(tree, unit, max_nodes=PAGE_NODES)
-    drawn.update_layout(title=None, margin_t=4, width=None, height=drawn.layout.height - _TITLE_PX + 4)
-    drawn.update_traces(text=None)  # the page cuts its labels itself
     return page.render(
         title=printable_one(title),
         figures=[human(int(tree.total[0]), unit), *_samples(tree)],
-        facts={printable_one(key): printable_one(value) for key, value in (facts or {}).items()},
+        facts=_printable(facts),
         notes=[printable_one(note) for note in notes],
         links={printable_one(text): url for text, url in (links or {}).items()},
         top=_top(tree, unit),
-        figure_json=drawn.to_json(),
-        script=page.script_at(plotlyjs_url) if plotlyjs == "url" else page.script_inline(plotly_js()),
+        picture=page.Picture(_for_page(figure(tree, unit, max_nodes=PAGE_NODES))),
+        script=_script(plotlyjs_url if plotlyjs == "url" else ""),
+    )
+
+
+def html_diff(
+    diff: DiffTree,
+    unit: str,
+    title: str,
+    sides: Sides = _PLAIN,
+    *,
+    facts: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
+    plotlyjs_url: str = "",
+) -> str:
+    """The page of `figure_diff`, with the frames that differ in a table.
+
+    Args:
+        diff: what to draw.
+        unit: the profile's unit.
+        title: the heading.
+        sides: what the two are called, and what is known about significance.
+        facts: see `html`.
+        notes: see `html`; the place for `flame.words.sentences`.
+        links: see `html`.
+        plotlyjs_url: where a server has the text of `plotly_js`; "" makes the page complete in itself.
+    """
+    return page.render(
+        title=printable_one(title),
+        figures=diff_look.headline(diff, unit, sides),
+        facts=_printable({**diff_look.facts(diff, unit, sides), **(facts or {})}),
+        notes=[printable_one(note) for note in notes],
+        links={printable_one(text): url for text, url in (links or {}).items()},
+        top=page.Table(*diff_look.table(unit, sides)),
+        picture=page.Picture(
+            _for_page(figure_diff(diff, unit, sides=sides, max_nodes=PAGE_NODES)), diff_look.legend(sides)
+        ),
+        script=_script(plotlyjs_url),
     )
 
 
@@ -127,6 +205,27 @@ def svg(tree: Tree, unit: str, title: str = "", *, max_nodes: int = 2000, width_
     tree gives the same bytes everywhere.
     """
     return draw(figure(tree, unit, title, max_nodes=max_nodes, width_px=width_px).to_plotly_json())
+
+
+def svg_diff(
+    diff: DiffTree, unit: str, title: str = "", sides: Sides = _PLAIN, *, max_nodes: int = 2000, width_px: int = 1200
+) -> bytes:
+    """The picture of `figure_diff` as a stand-alone SVG with tooltips, UTF-8."""
+    return draw(figure_diff(diff, unit, title, sides, max_nodes=max_nodes, width_px=width_px).to_plotly_json())
+
+
+def _for_page(drawn: go.Figure) -> str:
+    drawn.update_layout(title=None, margin_t=4, width=None, height=drawn.layout.height - _TITLE_PX + 4)
+    drawn.update_traces(text=None)  # the page cuts its labels itself
+    return str(drawn.to_json())
+
+
+def _script(url: str) -> str:
+    return page.script_at(url) if url else page.script_inline(plotly_js())
+
+
+def _printable(facts: Mapping[str, str] | None) -> dict[str, str]:
+    return {printable_one(key): printable_one(value) for key, value in (facts or {}).items()}
 
 
 @cache
@@ -210,23 +309,24 @@ def _samples(tree: Tree) -> list[str]:
     return [f"{count:,} sample{'' if count == 1 else 's'}"]
 
 
-def _headline(tree: Tree, unit: str, title: str) -> str:
-    key_figures = " · ".join([human(int(tree.total[0]), unit), *_samples(tree)])
+def _headline(figures: Sequence[str], title: str) -> str:
+    key_figures = markup.escape(" · ".join(figures), quote=False)
     text = printable_one(title)
     text = text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1] + "…"
     return f"<b>{markup.escape(text, quote=False)}</b>  {key_figures}" if text else key_figures
 
 
-def _top(tree: Tree, unit: str, count: int = 15) -> list[tuple[str, str, str, str, str]]:
-    """The rows of the page's table: name, place, own share, own value, value with callees."""
+def _top(tree: Tree, unit: str, count: int = 15) -> page.Table:
+    """The functions with the largest own values."""
     total = int(tree.total[0]) or 1
     table = functions(tree).filter(pl.col("self") > 0).head(count)
-    return [
-        (name, place, _share(own / total), human(own, unit), human(value, unit))
+    rows = [
+        (name, place, human(own, unit), _share(own / total), human(value, unit))
         for name, place, own, value in zip(
             printable(table["name"]), printable(table["place"]), table["self"], table["total"], strict=True
         )
     ]
+    return page.Table("Where it is spent", ("self", "share", "total"), rows)
 
 
 def _layout(drawn: Tree, headline: str, width_px: int) -> go.Layout:

@@ -42,6 +42,23 @@ class LabelledStacks:
     weights: I64 | None
 
 
+@dataclass(frozen=True)
+class DescribedStacks:
+    """Distinct labelled stacks, and which of them each stack asked for is.
+
+    Attributes:
+        frames: as in `LabelledStacks`.
+        items: rows in `frames`, root first, all stacks one after the other.
+        offsets: where each labelled stack starts in `items`, plus the end. No stack is empty.
+        rows: the labelled stack of each stack asked for; all that are not known are one, ``[unknown]``.
+    """
+
+    frames: pl.DataFrame
+    items: I64
+    offsets: I64
+    rows: I64
+
+
 def gather(
     symbols: Symbols,
     stacks: I64,
@@ -63,22 +80,46 @@ def gather(
         and samples without a stack (id 0) are one stack ``[no stack]``.
     """
     sums = _sums_by_stack(stacks, values, weights)
-    rows = symbols.rows_of(sums["stack"].to_numpy())
+    found = describe(symbols, sums["stack"].to_numpy(), merge)
+    count = len(found.offsets) - 1
+    return LabelledStacks(
+        frames=found.frames,
+        items=found.items,
+        offsets=found.offsets,
+        values=add_up(sums["value"].to_numpy(), found.rows, count),
+        weights=None if weights is None else add_up(sums["weight"].to_numpy(), found.rows, count),
+    )
+
+
+def describe(symbols: Symbols, ids: I64, merge: Merge = "function") -> DescribedStacks:
+    """Look the frames of some stacks up, whatever their values.
+
+    Args:
+        symbols: where the stacks are described.
+        ids: distinct stack ids.
+        merge: whether frames of one function at different lines are one frame or several.
+    """
+    rows = symbols.rows_of(ids)
     lengths = np.diff(symbols.offsets)[rows] if len(symbols.stacks) else np.zeros(len(rows), np.int64)
-    absent = sums["stack"].to_numpy() == 0
+    absent = ids == 0
     kind = np.where(absent | ((rows >= 0) & (lengths == 0)), 2, np.where(rows < 0, 1, 0))
     described = kind == 0
     flat, lengths = take_ragged(symbols.items, symbols.offsets, rows[described])
     frames, items = _label(symbols, flat, merge)
     specials = [code for code in (1, 2) if (kind == code).any()]
     lengths = np.concatenate([lengths, np.ones(len(specials), np.int64)])
-    return LabelledStacks(
-        frames=frames,
-        items=np.concatenate([items, _rows_of_specials(frames, specials)]),
-        offsets=offsets_of(lengths),
-        values=_with_specials(sums["value"], kind, specials),
-        weights=None if weights is None else _with_specials(sums["weight"], kind, specials),
-    )
+    place = np.cumsum(described) - 1
+    for row, code in enumerate(specials, int(described.sum())):
+        place[kind == code] = row
+    items = np.concatenate([items, _rows_of_specials(frames, specials)])
+    return DescribedStacks(frames, items, offsets_of(lengths), place)
+
+
+def add_up(values: I64, rows: npt.NDArray[np.integer], count: int) -> I64:
+    """A column of `count` zeros with values added at some rows, exactly."""
+    column = np.zeros(count, np.int64)
+    np.add.at(column, rows, values)
+    return column
 
 
 def _sums_by_stack(stacks: I64, values: I64, weights: npt.NDArray[np.integer] | None) -> pl.DataFrame:
@@ -87,12 +128,6 @@ def _sums_by_stack(stacks: I64, values: I64, weights: npt.NDArray[np.integer] | 
     frame = pl.DataFrame({name: pl.Series(columns[name], dtype=pl.Int64) for name in present})
     sums = frame.lazy().group_by("stack").agg(pl.all().sum())
     return sums.collect(engine="streaming" if len(frame) > _MANY_ROWS else "in-memory")
-
-
-def _with_specials(sums: pl.Series, kind: I64, specials: list[int]) -> I64:
-    column = sums.to_numpy()
-    extra = [column[kind == code].sum() for code in specials]
-    return np.concatenate([column[kind == 0], np.array(extra, np.int64)])
 
 
 def _rows_of_specials(frames: pl.DataFrame, specials: list[int]) -> I64:

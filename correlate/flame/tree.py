@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from correlate.flame.stacks import LabelledStacks, Merge, gather
+from correlate.flame.stacks import Merge, add_up, gather
 from correlate.tables.ragged import offsets_of, take_ragged
 from correlate.tables.symbols import Symbols
 
@@ -69,6 +69,42 @@ class Tree:
         return np.arange(len(self), dtype=np.int64) + sizes
 
 
+@dataclass(frozen=True)
+class Shape:
+    """A tree of calls without values: what several trees over the same stacks have in common.
+
+    Attributes:
+        names: see `Tree`, as the four that follow.
+        places: see `Tree`.
+        name_id: see `Tree`.
+        parent: see `Tree`.
+        depth: see `Tree`.
+        leaf: for each stack, the node in which it ends.
+    """
+
+    names: pl.Series
+    places: pl.Series
+    name_id: I32
+    parent: I32
+    depth: I32
+    leaf: I64
+
+    def tree(self, values: I64, weights: I64 | None) -> Tree:
+        """The tree of these stacks with one value each, and one weight each where weights are known."""
+        own = add_up(values, self.leaf, len(self.parent))
+        hits = None if weights is None else add_up(weights, self.leaf, len(self.parent))
+        return Tree(
+            names=self.names,
+            places=self.places,
+            name_id=self.name_id,
+            parent=self.parent,
+            depth=self.depth,
+            self=own,
+            total=sum_up(self.parent, self.depth, own),
+            samples=None if hits is None else sum_up(self.parent, self.depth, hits),
+        )
+
+
 def build(
     symbols: Symbols,
     stacks: I64,
@@ -86,28 +122,33 @@ def build(
         merge: "function" makes frames of the same display name one node, "line" keeps different lines apart.
     """
     found = gather(symbols, stacks, values, weights, merge)
-    order = _lexicographic(found)
-    items, lengths = take_ragged(found.items, found.offsets, order)
-    offsets = offsets_of(lengths)
-    shared = _shared_prefixes(items, offsets)
-    position = np.arange(len(items), dtype=np.int64) - np.repeat(offsets[:-1], lengths)
+    return shape_of(found.frames, found.items, found.offsets).tree(found.values, found.weights)
+
+
+def shape_of(frames: pl.DataFrame, items: I64, offsets: I64) -> Shape:
+    """Put stacks together into one tree.
+
+    Args:
+        frames: the labels, sorted, with their places, see `flame.stacks.LabelledStacks`.
+        items: rows in `frames`, root first, all stacks one after the other.
+        offsets: where each stack starts in `items`, plus the end.
+    """
+    order = _lexicographic(items, offsets, frames.height)
+    sorted_items, lengths = take_ragged(items, offsets, order)
+    shared = _shared_prefixes(sorted_items, offsets_of(lengths))
+    position = np.arange(len(sorted_items), dtype=np.int64) - np.repeat(offsets_of(lengths)[:-1], lengths)
     is_new = position >= np.repeat(shared, lengths)
-    last = np.cumsum(lengths - shared)  # row of each stack's leaf; the root is row 0
+    leaf = np.zeros(len(order), np.int64)
+    leaf[order] = np.cumsum(lengths - shared)  # the root is row 0
     root = np.zeros(1, np.int32)
     depth = np.concatenate([root, position[is_new] + 1]).astype(np.int32)
-    tree_parent = parents(depth)
-    own = _put(found.values[order], last, len(depth))
-    return Tree(
-        names=pl.concat([found.frames["label"], pl.Series("label", [ROOT])]).alias("name"),
-        places=pl.concat([found.frames["place"], pl.Series("place", [""])]),
-        name_id=np.concatenate([root + found.frames.height, items[is_new]]).astype(np.int32),
-        parent=tree_parent,
+    return Shape(
+        names=pl.concat([frames["label"], pl.Series("label", [ROOT])]).alias("name"),
+        places=pl.concat([frames["place"], pl.Series("place", [""])]),
+        name_id=np.concatenate([root + frames.height, sorted_items[is_new]]).astype(np.int32),
+        parent=parents(depth),
         depth=depth,
-        self=own,
-        total=sum_up(tree_parent, depth, own),
-        samples=None
-        if found.weights is None
-        else sum_up(tree_parent, depth, _put(found.weights[order], last, len(depth))),
+        leaf=leaf,
     )
 
 
@@ -157,35 +198,13 @@ def truncate(tree: Tree, max_nodes: int, *, ties: bool = True) -> Tree:
     """
     if max_nodes < 1 or len(tree) - 1 <= max_nodes:
         return tree
-    kept = _kept(tree, max_nodes, ties=ties)
-    gone = ~kept & kept[tree.parent]
-    rest = _put(tree.total[gone], tree.parent[gone], len(tree))
-    above = np.flatnonzero(rest)
-    rows = np.flatnonzero(kept)
-    # a leaf goes right before the row that follows its parent's subtree; of several there, the deepest comes first
-    place = np.concatenate([rows * 2, tree.end[above] * 2 - 1])
-    depth = np.concatenate([tree.depth[rows], tree.depth[above] + 1])
-    order = np.lexsort((-depth, place))
-    depth = depth[order]
-    samples = None
-    if tree.samples is not None:
-        hidden = _put(tree.samples[gone], tree.parent[gone], len(tree))
-        samples = np.concatenate([tree.samples[rows], hidden[above]])[order]
-    return Tree(
-        names=pl.concat([tree.names, pl.Series("name", [OTHER])]),
-        places=pl.concat([tree.places, pl.Series("place", [""])]),
-        name_id=np.concatenate([tree.name_id[rows], np.full(len(above), len(tree.names), np.int32)])[order],
-        parent=parents(depth),
-        depth=depth,
-        self=np.concatenate([tree.self[rows], rest[above]])[order],
-        total=np.concatenate([tree.total[rows], rest[above]])[order],
-        samples=samples,
-    )
+    kept = largest(tree, np.abs(tree.total), max_nodes, ties=ties)
+    return cut(tree, kept, np.flatnonzero(hidden(tree, kept, tree.total)))
 
 
-def _kept(tree: Tree, max_nodes: int, *, ties: bool) -> npt.NDArray[np.bool_]:
-    size = np.abs(tree.total)
-    size[0] = np.iinfo(np.int64).max
+def largest(tree: Tree, size: npt.NDArray[np.number], max_nodes: int, *, ties: bool) -> npt.NDArray[np.bool_]:
+    """Which nodes `truncate` keeps, by any size per node that is not negative; there are more than `max_nodes`."""
+    size = np.append(size.max(), size[1:])  # the root stays
     smallest = np.partition(size, len(size) - 1 - max_nodes)[len(size) - 1 - max_nodes]
     kept: npt.NDArray[np.bool_] = size >= smallest
     if not ties:
@@ -200,19 +219,48 @@ def _kept(tree: Tree, max_nodes: int, *, ties: bool) -> npt.NDArray[np.bool_]:
     return kept
 
 
-def _put(values: I64, rows: npt.NDArray[np.integer], count: int) -> I64:
-    """A column of `count` zeros with values added at some rows."""
-    column = np.zeros(count, np.int64)
-    np.add.at(column, rows, values)
-    return column
+def hidden(tree: Tree, kept: npt.NDArray[np.bool_], values: I64) -> I64:
+    """For each node, the sum of the values of its children that are not kept."""
+    gone = ~kept & kept[tree.parent]
+    return add_up(values[gone], tree.parent[gone], len(tree))
 
 
-def _lexicographic(found: LabelledStacks) -> I64:
+def cut(tree: Tree, kept: npt.NDArray[np.bool_], above: I64) -> Tree:
+    """Keep some nodes, and put what is hidden below each of the nodes `above` into a leaf ``other`` there.
+
+    Args:
+        tree: what to cut down.
+        kept: which nodes stay, always with all their ancestors.
+        above: rows of kept nodes; every row with something hidden below must be among them.
+    """
+    rest = hidden(tree, kept, tree.total)[above]
+    rows = np.flatnonzero(kept)
+    # a leaf goes right before the row that follows its parent's subtree; of several there, the deepest comes first
+    place = np.concatenate([rows * 2, tree.end[above] * 2 - 1])
+    depth = np.concatenate([tree.depth[rows], tree.depth[above] + 1])
+    order = np.lexsort((-depth, place))
+    depth = depth[order]
+    samples = None
+    if tree.samples is not None:
+        samples = np.concatenate([tree.samples[rows], hidden(tree, kept, tree.samples)[above]])[order]
+    return Tree(
+        names=pl.concat([tree.names, pl.Series("name", [OTHER])]),
+        places=pl.concat([tree.places, pl.Series("place", [""])]),
+        name_id=np.concatenate([tree.name_id[rows], np.full(len(above), len(tree.names), np.int32)])[order],
+        parent=parents(depth),
+        depth=depth,
+        self=np.concatenate([tree.self[rows], rest])[order],
+        total=np.concatenate([tree.total[rows], rest])[order],
+        samples=samples,
+    )
+
+
+def _lexicographic(items: I64, offsets: I64, label_count: int) -> I64:
     """The order of the stacks by their labels from the root on; big-endian ranks compare as bytes do."""
-    width = 1 if found.frames.height <= 1 << 8 else 2 if found.frames.height <= 1 << 16 else 4
-    ranks = found.items.astype(f">u{width}")
-    buffers = [None, pa.py_buffer(found.offsets * width), pa.py_buffer(ranks)]
-    column = pl.from_arrow(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(found.values), buffers))
+    width = 1 if label_count <= 1 << 8 else 2 if label_count <= 1 << 16 else 4
+    ranks = items.astype(f">u{width}")
+    buffers = [None, pa.py_buffer(offsets * width), pa.py_buffer(ranks)]
+    column = pl.from_arrow(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, buffers))
     return pl.Series(column, dtype=pl.Binary).arg_sort().to_numpy().astype(np.int64)
 
 

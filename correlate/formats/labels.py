@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 UNKNOWN_SERVICE: Final = "unknown_service"
 
-# Of the private labels (``__…__``) only this one is kept: it tells the processes of a service apart.
-_KEPT_PRIVATE: Final = "__session_id__"
+# Of the private labels (``__…__``) only these are kept: one tells the processes of a service apart, the other says that
+# sampling left nothing but the totals of a profile.
+_KEPT_PRIVATE: Final = frozenset({"__session_id__", "__sampled__"})
 
 # Clients that compute deltas themselves mark their profiles with it.
 _DELTA_PREFIX: Final = "godeltaprof_"
@@ -25,5 +26,5 @@ def read_labels(pairs: Iterable[tuple[str, str]]) -> ProfileLabels:
     labels = dict(pairs)
     service = labels.pop("service_name", "") or UNKNOWN_SERVICE
     name = labels.pop("__name__", "").removeprefix(_DELTA_PREFIX)
-    kept = {key: value for key, value in labels.items() if not key.startswith("__") or key == _KEPT_PRIVATE}
+    kept = {key: value for key, value in labels.items() if not key.startswith("__") or key in _KEPT_PRIVATE}
     return ProfileLabels(service, name, tuple(kept.items()))

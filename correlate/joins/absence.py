@@ -20,6 +20,8 @@ class Facts:
         overlapping: how many profiles overlap the span.
         period: the sampling period in its own unit, 0 if unknown.
         labelled_root: the local root, when that has samples and is not the span itself.
+        mostly_named: whether most of what the overlapping profiles hold names a span or a trace.
+        refused: why joins without names gave nothing; "" when they were not asked for.
     """
 
     types: list[str]
@@ -29,6 +31,8 @@ class Facts:
     overlapping: int
     period: int
     labelled_root: int | None
+    mostly_named: bool = False
+    refused: str = ""
 
 
 def explain(span: SpanInfo, facts: Facts) -> tuple[Reason, str]:
@@ -48,8 +52,15 @@ def explain(span: SpanInfo, facts: Facts) -> tuple[Reason, str]:
         )
     if facts.last_profile_end_ns < span.end_ns:
         return _late(facts)
+    return _seen(facts, expected or 0)
+
+
+def _seen(facts: Facts, expected: float) -> tuple[Reason, str]:
+    """The profiler ran, and nothing of what it saw can be given to the span."""
+    if facts.refused and not facts.mostly_named:
+        return Reason.TOO_WEAK, facts.refused
     return Reason.DROPPED, (
-        f"the profiler ran during the span but no sample names it (about {expected or 0:.0f} were possible): "
+        f"the profiler ran during the span but no sample names it (about {expected:.0f} were possible): "
         "it was waiting, its trace was not sampled, or its threads carry no labels"
     )
 

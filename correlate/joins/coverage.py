@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from correlate.joins.exact import Attribution
-from correlate.joins.scope import InScope, wall_ns
+from correlate.joins.scope import wall_ns
 from correlate.model.answers import Accounting, Coverage
 from correlate.model.profile_type import ProfileType
 from correlate.model.queries import TimeRange
@@ -11,30 +10,37 @@ from correlate.tables.schema import EVIDENCE_AMBIGUOUS
 from correlate.units import to_base
 
 
-def coverage(found: Attribution, scope: InScope, profiles: pl.DataFrame, profile_type: ProfileType) -> Coverage:
+def coverage(
+    rows: pl.DataFrame,
+    spans: pl.DataFrame,
+    profiles: pl.DataFrame,
+    profile_type: ProfileType,
+    unattributed: int | None = None,
+) -> Coverage:
     """Samples found against samples expected.
 
     Expected are those of one thread on the CPU for the whole wall time of the spans: an upper bound for work that
     waits, a lower one for work on several threads.
 
     Args:
-        found: the samples given to the spans.
-        scope: the spans.
+        rows: the samples given to the spans, columns value and weight.
+        spans: their SPANS rows.
         profiles: PROFILES rows of this type that overlap the spans.
         profile_type: the type, for its units.
+        unattributed: value that no span was given; None: that of the samples without a name.
     """
-    total = int(found.rows["value"].sum())
-    wall = wall_ns(scope.spans)
+    total = int(rows["value"].sum())
+    wall = wall_ns(spans)
     period = largest(profiles["period"])
     unit, factor = to_base(profile_type.sample_unit)
     return Coverage(
-        samples=int(found.rows["weight"].cast(pl.Int64).sum()),
+        samples=int(rows["weight"].cast(pl.Int64).sum()),
         total=total,
         sampled_ns=total * factor if unit == "nanoseconds" else None,
         wall_ns=wall,
         expected_samples=expected_samples(wall, period, profile_type),
         period=period,
-        unattributed=int((profiles["total"] - profiles["labelled"]).sum()),
+        unattributed=int((profiles["total"] - profiles["labelled"]).sum()) if unattributed is None else unattributed,
     )
 
 

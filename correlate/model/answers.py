@@ -76,6 +76,29 @@ class SpanInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class CohortInfo:
+    """Spans chosen by a query.
+
+    Attributes:
+        query: what chose them, in the language of ``docs/traceql.md``.
+        window: when they ran.
+        matched: how many spans the query matches.
+        chosen: how many of them were looked at; fewer than `matched` when there were too many.
+        services: where they ran, sorted.
+    """
+
+    query: str
+    window: TimeRange
+    matched: int
+    chosen: int
+    services: tuple[str, ...]
+
+
+Subject = SpanInfo | CohortInfo
+"""What a profile is of."""
+
+
+@dataclass(frozen=True, slots=True)
 class Confidence:
     """How sure an answer is.
 
@@ -101,7 +124,7 @@ class Coverage:
         wall_ns: wall time of the spans in scope that are not inside one another.
         expected_samples: hits a thread would have had that was on the CPU for all of `wall_ns`; None if unknowable.
         period: the profiler's sampling period in its own unit, 0 if it did not say.
-        unattributed: value, in the profiles that overlap, of samples that name no span or two of them.
+        unattributed: value, in the profiles that overlap, of samples that no span was given: they name none, or two.
     """
 
     samples: int

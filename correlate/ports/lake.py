@@ -85,6 +85,14 @@ class Lake(Protocol):
         """
         ...
 
+    def span_sums(self, wanted: SampleFilter, stacks: pl.Series) -> pl.DataFrame:
+        """The samples a filter selects that have one of some stacks, added up by what they name.
+
+        Columns trace_hi, trace_lo, span (each 0 where a sample names none), value, weight (64-bit), in no order. Takes
+        memory for the distinct spans, not for the samples.
+        """
+        ...
+
     def symbols(self, service_ids: Sequence[int]) -> Symbols:
         """The stacks and frames of some services, from a cache that follows the table version."""
         ...

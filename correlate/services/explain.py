@@ -1,19 +1,24 @@
 """The main job: the profile of a span, of what is beneath it, or of its whole trace."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
 from correlate.errors import NoProfile
-from correlate.joins import absence, coverage, exact, scope
-from correlate.joins.exact import Attribution
+from correlate.joins import absence, coverage, scope
+from correlate.joins.given import Refused
 from correlate.joins.scope import InScope
-from correlate.model.answers import Confidence, Method, Reason, Scope, SpanInfo
+from correlate.model.answers import Method, Reason, Scope, SpanInfo
 from correlate.model.ids import TraceId, format_span_id
-from correlate.model.profile_type import ProfileType, choose
-from correlate.model.queries import SampleFilter, TimeRange
+from correlate.model.profile_type import ProfileType
+from correlate.model.queries import TimeRange
 from correlate.ports import Lake
 from correlate.services.answers import Profile
-from correlate.tables.hashing import hash_one
+from correlate.services.evidence import ROWS, Found
+from correlate.services.exact_evidence import EXACT, ExactEvidence
+from correlate.services.inferred import Inferred
+from correlate.services.scenes import Scenes
 
 _SPAN_COLUMNS = (
     "trace_hi",
@@ -26,18 +31,19 @@ _SPAN_COLUMNS = (
     "status",
     "start_ns",
     "duration_ns",
+    "thread",
     "profile_ref",
 )
-_SAMPLE_COLUMNS = ("service", "type", "profile", "trace_hi", "trace_lo", "span", "evidence", "stack", "value", "weight")
-_ROWS = ["stack", "value", "weight", "span", "trace_hi", "trace_lo"]
+_TOTALS = ("type", "period", "total", "labelled")
 
 
 class Explain:
-    """Answers "which code ran for this span" from exact evidence."""
+    """Answers "which code ran for this span" by the strongest evidence there is."""
 
     def __init__(self, lake: Lake, *, skew_ns: int) -> None:
         self._lake = lake
-        self._skew_ns = skew_ns
+        self._exact = ExactEvidence(lake, skew_ns=skew_ns)
+        self._inferred = Inferred(Scenes(lake), self._exact)
 
     def trace(self, trace: TraceId) -> pl.DataFrame:
         """The SPANS rows of a trace by start time, with the profiler hits that name each (column samples).
@@ -46,9 +52,15 @@ class Explain:
             NoProfile: the trace is not stored.
         """
         spans = self._spans(trace)
-        everything = scope.in_scope(trace, spans, 0, Scope.TRACE)
-        rows = self._samples(everything, (), [])
-        return with_samples(spans, rows)
+        return with_samples(spans, self._exact.samples(scope.in_scope(trace, spans, 0, Scope.TRACE), []))
+
+    def span(self, trace: TraceId, span: int) -> SpanInfo:
+        """One stored span.
+
+        Raises:
+            NoProfile: it is not stored.
+        """
+        return _found(self._spans(trace), trace, span)
 
     def span_profile(
         self,
@@ -65,7 +77,7 @@ class Explain:
             trace: its trace.
             span: its id; for `Scope.TRACE` 0 means the first span of the trace.
             wanted_type: an alias such as ``cpu``, or a five-part profile type id.
-            scope_wanted: the span alone, with its descendants, or the whole trace.
+            scope_wanted: the span alone, with its descendants, the whole trace, or the whole process meanwhile.
             method: one join method, or the strongest there is.
 
         Raises:
@@ -73,17 +85,13 @@ class Explain:
             BadQuery: the profile type is neither an alias nor an id.
         """
         spans = self._spans(trace)
-        root = scope.find(spans, span or int(spans["span"][0]))
-        if root is None:
-            raise _unknown(f"trace {trace} is stored, but has no span {format_span_id(span)}")
+        root = _found(spans, trace, span or int(spans["span"][0]))
         asked = scope.in_scope(trace, spans, root.span, scope_wanted)
-        types = self._types(asked.services, wanted_type)
-        referred = self._referred_profiles(asked)
-        found = self._attribute(asked, types, referred, method) if types else None
-        if found is None:
-            raise self._absent(root, spans, types, wanted_type)
-        chosen, attributed, also = found
-        return self._profile(root, asked, chosen, attributed, scope_wanted, also)
+        types = self._exact.types(asked.services, wanted_type)
+        found = self._find(_Question(root, asked, spans, types, method), scope_wanted)
+        if isinstance(found, Refused):
+            raise self._absent(root, spans, types, wanted_type, method, found)
+        return self._profile(root, asked, found, scope_wanted)
 
     def _spans(self, trace: TraceId) -> pl.DataFrame:
         spans = self._lake.spans_of_trace(trace, _SPAN_COLUMNS)
@@ -93,86 +101,43 @@ class Explain:
             )
         return spans
 
-    def _types(self, services: list[str], wanted: str) -> list[str]:
-        known = self._lake.profile_types()
-        pairs = list(zip(known["service"].to_list(), known["type"].to_list(), strict=True))  # few
-        present = {text for service, text in pairs if service in services}
-        return choose(wanted, sorted(present or {text for _, text in pairs}))
+    def _find(self, question: "_Question", scope_wanted: Scope) -> Found | Refused:
+        """By name where samples have one, else by what can be inferred."""
+        if scope_wanted is Scope.WINDOW:
+            return self._inferred.whole_process(question.asked, question.types)
+        named = self._exact.of_trace(question.asked, question.types, question.method)
+        if named is not None:
+            return named
+        if question.method in EXACT:
+            return Refused(f"no sample says by {question.method.value} that it belongs to these spans")
+        if question.method is Method.UNMIXED:
+            return Refused("one span is too little to unmix: ask for its operation, GET /api/v1/cohorts/profile")
+        return self._inferred.of_trace(question.root, question.asked, question.spans, question.types, question.method)
 
-    def _referred_profiles(self, asked: InScope) -> list[int]:
-        """Content hashes of the profiles whose 16-byte ids the spans name."""
-        if not len(asked.referred_profiles):
-            return []
-        ids = pl.DataFrame(asked.referred_profiles, schema=["profile_hi", "profile_lo"])
-        rows = self._lake.profiles([], self._padded(asked.window), ("profile", "profile_hi", "profile_lo"))
-        return rows.join(ids, on=["profile_hi", "profile_lo"], how="semi")["profile"].to_list()
-
-    def _samples(self, asked: InScope, type_ids: tuple[int, ...], profiles: list[int]) -> pl.DataFrame:
-        """Samples that may belong; where the services' own profiles have none, those of any service are searched."""
-        window = self._padded(asked.window)
-        wanted = SampleFilter(
-            service_ids=tuple(hash_one(service) for service in asked.services),
-            type_ids=type_ids,
-            start_ns=window.start_ns,
-            end_ns=window.end_ns,
-            spans=tuple(asked.ids.tolist() + asked.referred_ids.tolist()),
-            trace=asked.trace if asked.whole_trace else None,
-            profiles=tuple(profiles),
-        )
-        rows = self._lake.samples(wanted, _SAMPLE_COLUMNS)
-        if len(rows):
-            return rows
-        return self._lake.samples(
-            SampleFilter((), type_ids, window.start_ns, window.end_ns, wanted.spans, wanted.trace, wanted.profiles),
-            _SAMPLE_COLUMNS,
-        )
-
-    def _attribute(
-        self, asked: InScope, types: list[str], profiles: list[int], method: Method
-    ) -> tuple[ProfileType, Attribution, list[str]] | None:
-        """Attribute samples of the one profile type that says most: two profilers of a process are never added up."""
-        by_id = {hash_one(text): text for text in types}
-        rows = self._samples(asked, tuple(by_id), profiles)
-        found = {
-            by_id[key]: attributed
-            for key, group in _by_type(rows)
-            if (attributed := exact.attribute(group, asked, profiles, method)) is not None
-        }
-        if not found:
-            return None
-        ranked = sorted(found, key=lambda text: (_strength(found[text]), -len(found[text].rows), text))
-        return ProfileType.parse(ranked[0]), found[ranked[0]], ranked[1:]
-
-    def _profile(
-        self,
-        root: SpanInfo,
-        asked: InScope,
-        chosen: ProfileType,
-        found: Attribution,
-        scope_wanted: Scope,
-        also: list[str],
-    ) -> Profile:
-        rows = found.rows
-        overlapping = self._lake.profiles(asked.services, asked.window, ("type", "period", "total", "labelled"))
+    def _profile(self, root: SpanInfo, asked: InScope, found: Found, scope_wanted: Scope) -> Profile:
+        overlapping = self._lake.profiles(asked.services, asked.window, _TOTALS)
+        mine = overlapping.filter(pl.col("type") == str(found.profile_type))
         return Profile(
-            root=root,
-            profile_type=chosen,
+            subject=root,
+            profile_type=found.profile_type,
             scope=scope_wanted,
             method=found.method,
-            confidence=_confidence(found, asked),
-            coverage=coverage.coverage(found, asked, overlapping.filter(pl.col("type") == str(chosen)), chosen),
-            evidence=found.evidence,
-            rows=rows.select(_ROWS),
-            symbols=self._lake.symbols(np.unique(rows["service"].to_numpy()).tolist()),
+            confidence=found.confidence,
+            coverage=coverage.coverage(found.rows, asked.spans, mine, found.profile_type, found.unattributed),
+            evidence=dict(found.evidence),
+            rows=found.rows.select(ROWS),
+            symbols=self._lake.symbols(np.unique(found.rows["service"].to_numpy()).tolist()),
             window=asked.window,
             span_count=len(asked.spans),
-            also=also,
+            also=found.also,
         )
 
-    def _absent(self, root: SpanInfo, spans: pl.DataFrame, types: list[str], wanted: str) -> NoProfile:
+    def _absent(
+        self, root: SpanInfo, spans: pl.DataFrame, types: list[str], wanted: str, method: Method, refused: Refused
+    ) -> NoProfile:
         known = self._lake.profile_types().filter(pl.col("service") == root.service)
         mine = known.filter(pl.col("type").is_in(types))
-        overlapping = self._lake.profiles([root.service], TimeRange(root.start_ns, root.end_ns), ("type",))
+        overlapping = self._lake.profiles([root.service], TimeRange(root.start_ns, root.end_ns), _TOTALS)
         overlapping = overlapping.filter(pl.col("type").is_in(types))
         labelled_root = scope.local_root(spans, root.span)
         facts = absence.Facts(
@@ -183,6 +148,8 @@ class Explain:
             overlapping=len(overlapping),
             period=coverage.largest(mine["period"]),
             labelled_root=labelled_root if self._has_samples(root, spans, types, labelled_root) else None,
+            mostly_named=int(overlapping["labelled"].sum()) * 2 > int(overlapping["total"].sum()),
+            refused="" if method in EXACT else refused.reason,
         )
         reason, advice = absence.explain(root, facts)
         details: dict[str, object] = {"span": format_span_id(root.span), "service": root.service}
@@ -193,11 +160,18 @@ class Explain:
     def _has_samples(self, asked: SpanInfo, spans: pl.DataFrame, types: list[str], root: int | None) -> bool:
         if root is None or root == asked.span or not types:
             return False
-        at_root = scope.in_scope(asked.trace, spans, root, Scope.SPAN)
-        return bool(len(self._samples(at_root, tuple(hash_one(text) for text in types), [])))
+        return bool(len(self._exact.samples(scope.in_scope(asked.trace, spans, root, Scope.SPAN), types)))
 
-    def _padded(self, window: TimeRange) -> TimeRange:
-        return TimeRange(window.start_ns - self._skew_ns, window.end_ns + self._skew_ns)
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What was asked, looked up."""
+
+    root: SpanInfo
+    asked: InScope
+    spans: pl.DataFrame
+    types: list[str]
+    method: Method
 
 
 def with_samples(spans: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
@@ -219,27 +193,12 @@ def with_samples(spans: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     return spans.join(sums, on=own, how="left", maintain_order="left").with_columns(pl.col("samples").fill_null(0))
 
 
-def _by_type(rows: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
-    """Samples by the hash of their profile type; those of a single type, the usual case, as they are."""
-    types = np.unique(rows["type"].to_numpy()).tolist()
-    return [(key, rows if len(types) == 1 else rows.filter(pl.col("type") == key)) for key in types]
-
-
-def _strength(found: Attribution) -> int:
-    return exact.STRONGEST_FIRST.index(found.method)
+def _found(spans: pl.DataFrame, trace: TraceId, span: int) -> SpanInfo:
+    found = scope.find(spans, span)
+    if found is None:
+        raise _unknown(f"trace {trace} is stored, but has no span {format_span_id(span)}")
+    return found
 
 
 def _unknown(message: str) -> NoProfile:
     return NoProfile(f"{Reason.UNKNOWN_SPAN.value}: {message}", reason=Reason.UNKNOWN_SPAN.value)
-
-
-def _confidence(found: Attribution, asked: InScope) -> Confidence:
-    spans_named = len(np.unique(found.rows["span"].to_numpy()))
-    how = {
-        Method.LINK: "each sample carries an OTLP link to its span",
-        Method.LABEL: "each sample carries the id of its span",
-        Method.PROFILE_ID: "the span names the profile or label that holds its samples",
-    }[found.method]
-    if len(asked.spans) > 1 and spans_named == 1:
-        how += "; only one span in scope is labelled, and it covers the work of its children on the same thread"
-    return Confidence("exact", how, 0.0)

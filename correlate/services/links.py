@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from correlate.model.answers import Scope, SpanInfo
+from correlate.model.answers import CohortInfo, Scope, SpanInfo, Subject
 from correlate.model.ids import format_span_id
 from correlate.model.profile_type import ProfileType
 
@@ -41,6 +41,23 @@ class LinkMaker:
             "grafana_profile": self._explore("profile", self._profile_pane(span, profile_type)),
         }
 
+    def of_cohort(self, cohort: CohortInfo, profile_type: ProfileType) -> dict[str, str | None]:
+        """The links of a cohort's answer: its page, its pprof file and, with Grafana, its traces there."""
+        asked = {"q": cohort.query, "from": str(cohort.window.start_ns), "to": str(cohort.window.end_ns)}
+        asked |= _unusual(profile_type, Scope.SUBTREE)
+        return {
+            "page": _url(f"{self.public_url}/cohorts", asked),
+            "pprof": _url(f"{self.public_url}/api/v1/cohorts/profile", asked | {"format": "pprof"}),
+            "grafana_trace": self._explore("traces", self._search_pane(cohort)),
+            "grafana_profile": None,
+        }
+
+    def of(self, subject: Subject, profile_type: ProfileType, scope: Scope) -> dict[str, str | None]:
+        """The links of any answer."""
+        if isinstance(subject, CohortInfo):
+            return self.of_cohort(subject, profile_type)
+        return self.of_span(subject, profile_type, scope)
+
     def _explore(self, name: str, pane: dict[str, object]) -> str | None:
         if not self.grafana_url:
             return None
@@ -58,6 +75,19 @@ class LinkMaker:
         }
         focus = {"trace": {"spanId": format_span_id(span.span)}}
         return {"datasource": self.tempo_uid, "queries": [query], "range": _around(span), "panelsState": focus}
+
+    def _search_pane(self, cohort: CohortInfo) -> dict[str, object]:
+        query = {
+            "refId": "A",
+            "datasource": {"type": "tempo", "uid": self.tempo_uid},
+            "queryType": "traceql",
+            "limit": 20,
+            "tableType": "spans",
+            "query": cohort.query,
+        }
+        start_ms, end_ms = cohort.window.start_ns // 1_000_000, -(-cohort.window.end_ns // 1_000_000)
+        span = {"from": str(start_ms), "to": str(end_ms)}
+        return {"datasource": self.tempo_uid, "queries": [query], "range": span}
 
     def _profile_pane(self, span: SpanInfo, profile_type: ProfileType) -> dict[str, object]:
         query = {

@@ -185,6 +185,14 @@ class Fetching:
         """
         return self._answered(lambda: self._explain.trace(trace), trace)
 
+    def span(self, trace: TraceId, span: int) -> SpanInfo:
+        """One span; see `Explain.span`.
+
+        Raises:
+            NoProfile: it is not stored, and no source gave it.
+        """
+        return self._answered(lambda: self._explain.span(trace, span), trace)
+
     def span_profile(
         self,
         trace: TraceId,
@@ -209,7 +217,33 @@ class Fetching:
                 trace, span, wanted_type=wanted_type, scope_wanted=scope_wanted, method=method
             )
 
-        return self._answered(ask, trace, wanted_type if method is Method.AUTO else None)
+        profile = self._answered(ask, trace, wanted_type if method is Method.AUTO else None)
+        return self._surer(profile, ask, trace, wanted_type) if method is Method.AUTO else profile
+
+    def _surer(self, profile: Profile, ask: Callable[[], Profile], trace: TraceId, wanted_type: str) -> Profile:
+        """Where an answer is inferred, ask the sources for samples that name the spans, and answer again."""
+        desk = self._desk
+        if desk is None or profile.confidence.level == "exact":
+            return profile
+        key = (trace, wanted_type)
+        desk.errands.run(key, lambda: self._fetcher.profiles(desk.sources, trace, wanted_type), self._patience.wait_s)
+        return ask()
+
+    def bring(self, trace: TraceId, wait_s: float) -> list[str] | None:
+        """Take what the sources have of a trace into the lake, whatever is there of it.
+
+        Args:
+            trace: which one.
+            wait_s: how long to wait for it; it goes on afterwards.
+
+        Returns:
+            Sentences on what went wrong: with any, a span that is not there now may still exist. None when there is
+            nobody to ask.
+        """
+        desk = self._desk
+        if desk is None:
+            return None
+        return desk.errands.run((trace, ""), lambda: self._fetcher.trace(desk.sources, trace), wait_s)
 
     def _answered(self, ask: Callable[[], T], trace: TraceId, wanted_type: str | None = None) -> T:
         """Answer; if that fails fetch the trace, then the samples, and answer after each."""

@@ -12,7 +12,7 @@ from correlate.flame import columns, flamebearer, nested_set, plot, speedscope, 
 from correlate.formats.collapsed import write_collapsed
 from correlate.formats.pprof_samples import write_samples
 from correlate.model.answers import SpanInfo
-from correlate.model.ids import format_span_id
+from correlate.services import subjects
 from correlate.services.answers import Profile
 from correlate.services.links import LinkMaker
 from correlate.units import human
@@ -74,7 +74,7 @@ class Sheet:
     @property
     def title(self) -> str:
         """What a picture is called."""
-        return f"{self.profile.root.name or '(no name)'} in {self.profile.root.service}"
+        return subjects.title(self.profile.subject)
 
     @property
     def unit(self) -> str:
@@ -94,9 +94,9 @@ def render(
         max_nodes: nodes kept in formats that draw a tree; pprof, collapsed and speedscope hold everything.
         plotlyjs_url: where an HTML page finds the plotting library; None puts it inside, for a file that stands alone.
     """
-    made = links.of_span(profile.root, profile.profile_type, profile.scope)
+    made = links.of(profile.subject, profile.profile_type, profile.scope)
     write, media_type, suffix = _FORMATS[wanted]
-    file_name = f"{format_span_id(profile.root.span)}.{suffix}" if suffix else None
+    file_name = f"{subjects.file_stem(profile.subject)}.{suffix}" if suffix else None
     return Rendered(write(Sheet(profile, made, max_nodes, plotlyjs_url)), media_type, file_name)
 
 
@@ -105,27 +105,12 @@ def media_types() -> list[str]:
     return sorted({media_type for _, media_type, _ in _FORMATS.values()})
 
 
-def span_fields(span: SpanInfo) -> dict[str, Any]:
-    """A span in its outward form."""
-    return {
-        "trace_id": str(span.trace),
-        "span_id": format_span_id(span.span),
-        "parent_span_id": format_span_id(span.parent) if span.parent else None,
-        "service": span.service,
-        "name": span.name,
-        "kind": span.kind,
-        "status": span.status,
-        "start_ns": span.start_ns,
-        "duration_ns": span.duration_ns,
-    }
-
-
 def answer(sheet: Sheet) -> dict[str, Any]:
     """The JSON answer: the span, what is known about the evidence, and the flame graph as columns."""
     profile = sheet.profile
     found = profile.coverage
     return {
-        "span": span_fields(profile.root),
+        **subjects.fields(profile.subject),
         "profile_type": str(profile.profile_type),
         "unit": sheet.unit,
         "scope": profile.scope.value,
@@ -147,9 +132,20 @@ def answer(sheet: Sheet) -> dict[str, Any]:
         "total": found.total,
         "span_count": profile.span_count,
         "also_available": profile.also,
+        **_lens_fields(profile),
+        **_frame_fields(profile),
         "flamegraph": columns.columns(sheet.tree),
         "links": dict(sheet.links),
     }
+
+
+def _lens_fields(profile: Profile) -> dict[str, Any]:
+    kept = profile.kept
+    return {} if kept is None else {"kept": {"value": kept.kept, "share": kept.share}}
+
+
+def _frame_fields(profile: Profile) -> dict[str, Any]:
+    return {} if profile.frames is None else {"frames": profile.frames.to_dicts()}
 
 
 def summary(profile: Profile) -> dict[str, str]:
@@ -158,9 +154,7 @@ def summary(profile: Profile) -> dict[str, str]:
     expected = found.expected_samples
     of_expected = f" of {expected:.3g} expected if busy throughout ({found.ratio:.0%})" if expected else ""
     return {
-        "span": f"{profile.root.name or '(no name)'} · {format_span_id(profile.root.span)}",
-        "service": profile.root.service,
-        "duration": human(profile.root.duration_ns, "nanoseconds"),
+        **subjects.words(profile.subject),
         "profile type": str(profile.profile_type),
         "scope": f"{profile.scope.value}, {profile.span_count} span(s)",
         "total": human(found.total, unit),
@@ -226,7 +220,9 @@ def _page_links(sheet: Sheet) -> dict[str, str]:
     if sheet.plotlyjs_url is None:
         return links
     del links["page"]
-    return {"all services": "/", "trace": f"/traces/{sheet.profile.root.trace}", **links}
+    subject = sheet.profile.subject
+    up = {"trace": f"/traces/{subject.trace}"} if isinstance(subject, SpanInfo) else {}
+    return {"all services": "/", **up, **links}
 
 
 _FORMATS: dict[Format, tuple[Callable[[Sheet], bytes], str, str]] = {

@@ -144,6 +144,10 @@ class LakeStore:
         """The samples a filter selects, added up by stack; see `ports.Lake.stack_sums`."""
         return queries.stack_sums(self._readers["samples"], wanted)
 
+    def span_sums(self, wanted: SampleFilter, stacks: pl.Series) -> pl.DataFrame:
+        """The samples a filter selects that have one of some stacks, by span; see `ports.Lake.span_sums`."""
+        return queries.span_sums(self._readers["samples"], wanted, stacks)
+
     def symbols(self, service_ids: Sequence[int]) -> Symbols:
         """The stacks and frames of some services; see `ports.Lake.symbols`."""
         return self._symbols.get(service_ids)

@@ -16,6 +16,8 @@ from correlate.storage.reader import Condition, TableReader
 from correlate.tables.schema import PROFILES, SPANS
 
 _SUMS: Final = {"stack": pl.Int64, "value": pl.Int64, "weight": pl.Int64}
+_NAMED: Final = ("trace_hi", "trace_lo", "span")
+_SPAN_SUMS: Final = dict.fromkeys((*_NAMED, "value", "weight"), pl.Int64)
 
 KEPT_OF_PROFILES: Final = frozenset(PROFILES) - {"format", "sender", "received_ns", "sample_rows", "sample_count"}
 _KEPT_SCHEMA: Final = {name: PROFILES[name] for name in sorted(KEPT_OF_PROFILES)}
@@ -68,6 +70,23 @@ def stack_sums(table: TableReader, wanted: SampleFilter) -> pl.DataFrame:
 
 def _by_stack(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.group_by("stack").agg(pl.col("value", "weight").cast(pl.Int64).sum())
+
+
+def span_sums(table: TableReader, wanted: SampleFilter, stacks: pl.Series) -> pl.DataFrame:
+    """Columns trace_hi, trace_lo, span, value, weight: selected samples with one of some stacks, by what they name."""
+    chosen = pl.col("stack").is_in(stacks.implode())
+    parts = table.fold(
+        lambda index: _sample_groups(index, wanted),
+        _sample_condition(wanted),
+        ("stack", *_SPAN_SUMS),
+        lambda rows: _by_span(rows.filter(chosen)),
+        _whole(wanted),
+    )
+    return _by_span(pl.concat([pl.DataFrame(schema=_SPAN_SUMS), *parts]).lazy()).collect()
+
+
+def _by_span(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.group_by(_NAMED).agg(pl.col("value", "weight").cast(pl.Int64).sum())
 
 
 def _whole(wanted: SampleFilter) -> Callable[[Index], Mask] | None:

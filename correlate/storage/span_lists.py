@@ -72,15 +72,15 @@ def _whole(spans: TableReader, keys: pl.DataFrame) -> pl.DataFrame:
     starts = keys["start_ns"].to_numpy()
     found = spans.read(
         lambda index: (
-            _holding(index.low["trace_hi"], index.high["trace_hi"], traces)
-            & _holding(index.low["start_ns"], index.high["start_ns"], starts)
+            holding(index.low["trace_hi"], index.high["trace_hi"], traces)
+            & holding(index.low["start_ns"], index.high["start_ns"], starts)
         ),
         Condition(pl.col("span").is_in(keys["span"].unique().implode()), ("span",)),
     )
     return found.join(keys, on=SPAN_KEY, how="semi").unique(SPAN_KEY, keep="any")
 
 
-def _holding(
+def holding(
     low: np.ndarray[tuple[int], np.dtype[np.int64]],
     high: np.ndarray[tuple[int], np.dtype[np.int64]],
     values: np.ndarray[tuple[int], np.dtype[np.int64]],

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from correlate.tables.hexadecimal import to_hex
 from correlate.tables.schema import FRAMES
@@ -42,6 +43,12 @@ class Symbols:
         lengths = stacks["frames"].list.len().cast(pl.Int64).to_numpy()
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         return cls(stacks["stack"].to_numpy(), offsets, items, frames)
+
+    def as_tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows of stack and frames, and of FRAMES, from which `build` makes the same again."""
+        items = pa.array(self.frames["frame"].to_numpy()[self.items])
+        lists = pl.Series("frames", pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(self.offsets), items)))
+        return pl.DataFrame({"stack": self.stacks, "frames": lists}), self.frames[1:]
 
     def rows_of(self, stacks: I64) -> I64:
         """The row of each stack id in `stacks`, -1 where it is not known."""

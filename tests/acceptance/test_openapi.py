@@ -16,9 +16,10 @@ from tests.fakes.server import serving
 from tests.unit.api.conftest import ROOT, TRACE_HEX, World, cpu, shop
 
 TRACES, SPANS = "/api/v1/traces/{trace_id}", "/api/v1/spans/{trace_id}/{span_id}"
-LISTS = tuple(f"/api/v1/{name}" for name in ("services", "operations", "profile-types", "coverage", "spans"))
+LISTS = tuple(f"/api/v1/{name}" for name in ("services", "operations", "profile-types", "coverage", "spans", "doctor"))
 STORED = {"trace_id": TRACE_HEX, "span_id": ROOT}
-PATHS = (*LISTS, TRACES, f"{TRACES}/profile", f"{SPANS}/profile", "/healthz", "/readyz", "/metrics")
+CODE = ("/api/v1/frames", "/api/v1/frames/traces", f"{SPANS}/breakdown")
+PATHS = (*LISTS, *CODE, TRACES, f"{TRACES}/profile", f"{SPANS}/profile", "/healthz", "/readyz", "/metrics")
 
 
 @pytest.fixture(scope="module")

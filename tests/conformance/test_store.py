@@ -102,6 +102,19 @@ def test_samples_are_added_up_by_stack(store: Store) -> None:
     assert found.equals(expected.sort("stack"))
 
 
+def test_samples_with_some_stacks_are_added_up_by_span(store: Store) -> None:
+    """One row for each span and trace that is named, and one for what names neither; other stacks do not count."""
+    store_all(store, SPANS, PROFILE, profile([{"value": 5, "span": 1, "trace": TRACE, "stack": "main;rest"}]))
+    rest = store.samples(SampleFilter((), (), T0, T0 + 1, spans=(1,))).filter(pl.col("value") == 5)["stack"]
+    found = store.span_sums(EVERYTHING, rest).sort("value")
+    assert found.columns == ["trace_hi", "trace_lo", "span", "value", "weight"]
+    assert found.rows() == [(*TRACE, 1, 5, 1), (0, 0, 0, 10_000_000, 1), (*TRACE, 0, 20_000_000, 2)]
+    assert store.span_sums(EVERYTHING, pl.Series([1], dtype=pl.Int64)).schema == found.schema
+    assert len(store.span_sums(SampleFilter((hash_one("cart"),), (), 0, 1 << 62), rest)) == 0
+    by_all = store.span_sums(EVERYTHING, store.samples(EVERYTHING)["stack"].unique())
+    assert by_all["value"].sum() == 70_000_005
+
+
 def test_only_some_columns_of_profiles_can_be_asked_for(store: Store) -> None:
     """In the order they were asked for."""
     store_all(store, PROFILE)

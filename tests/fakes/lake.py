@@ -99,6 +99,11 @@ class FakeLake:
         """Added up on the spot."""
         return self.samples(wanted).group_by("stack").agg(pl.col("value", "weight").cast(pl.Int64).sum())
 
+    def span_sums(self, wanted: SampleFilter, stacks: pl.Series) -> pl.DataFrame:
+        """Added up on the spot."""
+        rows = self.samples(wanted).filter(pl.col("stack").is_in(stacks.implode()))
+        return rows.group_by("trace_hi", "trace_lo", "span").agg(pl.col("value", "weight").cast(pl.Int64).sum())
+
     def symbols(self, service_ids: Sequence[int]) -> Symbols:
         """By service."""
         mine = pl.col("service").is_in(list(service_ids))

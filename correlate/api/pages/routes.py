@@ -37,7 +37,7 @@ def index(services: ServicesDep) -> HTMLResponse:
         {**row, "operations": operations[(row["service"],)].to_dicts() if (row["service"],) in operations else []}
         for row in services.catalogue.services().to_dicts()
     ]
-    return _page("index.html", services=rows, public_url=services.public_url)
+    return html_page("index.html", services=rows, public_url=services.public_url)
 
 
 @router.get("/operations")
@@ -52,7 +52,7 @@ def operation_spans(
         service, operation or None, TimeRange.everything(), limit=100, slowest=order == "slowest"
     )
     spans = convert.spans(rows)
-    return _page(
+    return html_page(
         "operation.html",
         service=service,
         operation=operation,
@@ -66,7 +66,7 @@ def operation_spans(
 @router.get("/traces/{trace_id}")
 def trace(services: ServicesDep, trace_id: str) -> HTMLResponse:
     """The spans of a trace, as a waterfall."""
-    return _or_error(lambda: _trace_page(services, trace_id), trace_id)
+    return or_error(lambda: _trace_page(services, trace_id), trace_id)
 
 
 @router.get("/spans/{trace_id}/{span_id}")
@@ -92,7 +92,7 @@ def span(
         rendered = services.render(profile, Format.HTML, max_nodes=max_nodes, plotlyjs_url=PLOTLY_PATH)
         return HTMLResponse(rendered.body)
 
-    return _or_error(draw, trace_id)
+    return or_error(draw, trace_id)
 
 
 @router.get(PLOTLY_PATH)
@@ -112,7 +112,7 @@ def _trace_page(services: Services, trace_id: str) -> HTMLResponse:
     start_ns = min(row["start_ns"] for row in rows)
     end_ns = max(row["start_ns"] + row["duration_ns"] for row in rows)
     shown = _with_depth(rows[:_SHOWN_SPANS])
-    return _page(
+    return html_page(
         "trace.html",
         trace_id=rows[0]["trace_id"],
         spans=shown,
@@ -137,23 +137,24 @@ def _with_depth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "depth": depths[row["span_id"]]} for row in rows]
 
 
-def _or_error(draw: Callable[[], HTMLResponse], trace_id: str) -> HTMLResponse:
+def or_error(draw: Callable[[], HTMLResponse], trace_id: str) -> HTMLResponse:
     """Draw a page, or a page that says in words why not."""
     try:
         return draw()
     except NoProfile as exc:
         title = exc.reason[:1].upper() + exc.reason[1:]
         known = {"local_root": exc.details.get("local_root"), "trace_id": trace_id}
-        page = _page("error.html", title=title, message=str(exc), **known)
+        page = html_page("error.html", title=title, message=str(exc), **known)
     except CorrelateError as exc:
-        page = _page("error.html", title="That did not work", message=str(exc))
+        page = html_page("error.html", title="That did not work", message=str(exc))
         page.status_code = exc.http_status
         return page
     page.status_code = NoProfile.http_status
     return page
 
 
-def _page(template: str, **values: Any) -> HTMLResponse:
+def html_page(template: str, **values: Any) -> HTMLResponse:
+    """Fill in a template."""
     return HTMLResponse(_templates().get_template(template).render(**values))
 
 

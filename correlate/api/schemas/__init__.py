@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from correlate.model.answers import Method, Scope
+
 TRACE_ID = Field(pattern="^[0-9a-f]{32}$", description="trace id, 32 hexadecimal digits")
 SPAN_ID = Field(pattern="^[0-9a-f]{16}$", description="span id, 16 hexadecimal digits")
 
@@ -60,7 +62,7 @@ class CoverageModel(BaseModel):
     wall_ns: int = Field(description="wall time of the spans in scope, overlaps counted once")
     expected_samples: float | None = Field(description="hits of one thread that is busy all that time")
     ratio: float | None = Field(description="samples / expected_samples")
-    unattributed: int = Field(description="value, in the same profiles, of samples that name no span")
+    unattributed: int = Field(description="value, in the same profiles, of samples that no span was given")
 
 
 class FlameGraph(BaseModel):
@@ -82,22 +84,35 @@ class Links(BaseModel):
     grafana_profile: str | None
 
 
-class SpanProfile(BaseModel):
-    """The profile of a span."""
+class Kept(BaseModel):
+    """How much `focus` and its like left."""
 
-    span: Span
+    value: int
+    share: float | None = Field(description="of the whole profile; null when that is empty")
+
+
+class ProfileAnswer(BaseModel):
+    """What the profiles of spans and of cohorts have in common."""
+
     profile_type: str = Field(description="five-part profile type id")
     unit: str
-    scope: Literal["span", "subtree", "trace"]
-    method: str = Field(description="the strongest evidence used: link, label or profile_id")
+    scope: Scope
+    method: Method = Field(description="the strongest evidence used")
     evidence: dict[str, int] = Field(description="value by method")
     confidence: ConfidenceModel
     coverage: CoverageModel
     total: int
     span_count: int = Field(description="spans in scope")
     also_available: list[str] = Field(description="other profile types with samples for these spans")
+    kept: Kept | None = Field(None, description="only where a part of the profile was asked for")
     flamegraph: FlameGraph
     links: Links
+
+
+class SpanProfile(ProfileAnswer):
+    """The profile of a span."""
+
+    span: Span
 
 
 OtherFormat = dict[str, Any] | list[Any]

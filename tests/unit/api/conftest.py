@@ -8,12 +8,18 @@ from prometheus_client import CollectorRegistry
 
 from correlate.api.app import create_app
 from correlate.bootstrap import Services
+from correlate.doctor.checklist import Practices
 from correlate.model.ids import TraceId, format_span_id
+from correlate.services.breakdown import Breakdowns
 from correlate.services.catalogue import Catalogue
+from correlate.services.existence import Existence
+from correlate.services.doctor import Doctor
 from correlate.services.explain import Explain
+from correlate.services.frames import Frames
 from correlate.services.health import Health
 from correlate.services.ingest import AcceptedTimes, Ingest
 from correlate.services.links import LinkMaker
+from correlate.services.on_demand import Fetcher, Fetching
 from correlate.settings import Settings
 from correlate.tables.tables import Tables
 from tests.fakes.ingest import FakeClock
@@ -43,17 +49,24 @@ class World:
 
     lake: FakeLake
     probe: FakeProbe = field(default_factory=FakeProbe)
+    practices: Practices = field(default_factory=Practices)
+    now_ns: int = T0 + 60 * SECOND
 
     def services(self) -> Services:
         """What the doors under test need, over the lake in memory; what only others need is None."""
-        clock = FakeClock(T0 + 60 * SECOND)
+        clock = FakeClock(self.now_ns)
         ingest = Ingest(self.lake, clock, AcceptedTimes())
+        fetcher = Fetcher(ingest, self.lake, skew_ns=60 * SECOND)
+        fetching = Fetching(Explain(self.lake, skew_ns=60 * SECOND), fetcher)
         known = {
             "settings": Settings(),
             "ingest": ingest,
             "forward": ingest,
-            "explain": Explain(self.lake, skew_ns=60 * SECOND),
+            "explain": fetching,
+            "breakdowns": Breakdowns(self.lake, fetching),
+            "frames": Frames(self.lake, Existence(self.lake, fetching), skew_ns=60 * SECOND),
             "catalogue": Catalogue(self.lake, skew_ns=60 * SECOND),
+            "doctor": Doctor(self.lake, clock, lambda: self.practices, skew_ns=60 * SECOND),
             "health": Health([self.probe]),
             "links": LinkMaker("http://here:8080", "http://grafana:3000"),
             "clock": clock,

@@ -122,7 +122,7 @@ def test_profiles_under_another_service_name_are_found_by_their_ids() -> None:
 
 
 def test_each_reason_for_no_data_is_told_apart() -> None:
-    """Six situations, six reasons."""
+    """Seven situations, seven reasons."""
     elsewhere = profile([{"value": 10 * MS}])
     late = profile([{"value": 10 * MS}], time_ns=T0 - 30 * SECOND)
     payment = profile([{"value": 10 * MS, "span": 999}], service="payment")
@@ -133,7 +133,56 @@ def test_each_reason_for_no_data_is_told_apart() -> None:
     assert reason(lake(late), ROOT) == Reason.NOT_ARRIVED
     assert reason(lake(payment), SHORT) == Reason.TOO_SHORT
     assert reason(lake(payment), REMOTE) == Reason.DROPPED
-    assert reason(lake(CHECKOUT), CHILD, scope_wanted=Scope.SPAN) == Reason.ON_ROOT
+    assert reason(lake(CHECKOUT), CHILD, scope_wanted=Scope.SPAN, method=Method.LABEL) == Reason.ON_ROOT
+    crowd = with_series(spans(*({"span": 100 + number, "duration_ns": 10 * SECOND} for number in range(30))))
+    assert reason(lake(elsewhere, crowd), CHILD) == Reason.TOO_WEAK
+
+
+def test_a_child_gets_its_share_of_its_local_roots_samples() -> None:
+    """Half of the root's second is the child's, and the child waits for payment four fifths of that: never exact."""
+    found = explain(lake(CHECKOUT)).span_profile(T, CHILD, scope_wanted=Scope.SPAN)
+    assert (found.method, found.confidence.level) == (Method.WINDOW, "inferred")
+    assert found.coverage.total == pytest.approx(50 * MS * 0.1 / 0.6, abs=0.1 * MS)
+    assert 0.5 < found.confidence.error_bound < 1
+
+
+def test_samples_without_names_are_shared_out_by_time() -> None:
+    """By the time each span was at work itself: the root waits for its child half of its second."""
+    unnamed = profile([{"stack": "main;work", "value": 400 * MS}], duration_ns=SECOND)
+    service = explain(lake(unnamed))
+    whole = service.span_profile(T, ROOT)
+    assert (whole.method, whole.confidence.level, whole.coverage.total) == (Method.WINDOW, "inferred", 400 * MS)
+    assert whole.confidence.error_bound == pytest.approx(0)
+    alone = service.span_profile(T, ROOT, scope_wanted=Scope.SPAN)
+    assert alone.coverage.total == pytest.approx(400 * MS * 5 / 6, rel=0.01)
+
+
+def test_threads_and_times_tell_spans_apart_that_run_at_once() -> None:
+    """A sample goes to the span that was open on its thread."""
+    rows = spans({"span": 1, "thread": 11}, {"span": 2, "thread": 12, "trace_lo": 12})
+    timed = profile(
+        [
+            {"stack": "main;mine", "value": 30 * MS, "thread": 11, "time_ns": T0 + 100 * MS},
+            {"stack": "main;theirs", "value": 50 * MS, "thread": 12, "time_ns": T0 + 100 * MS},
+            {"stack": "main;gc", "value": 70 * MS, "thread": 13, "time_ns": T0 + 100 * MS},
+        ]
+    )
+    found = explain(FakeLake(with_series(rows), timed)).span_profile(T, 1)
+    assert (found.method, found.coverage.total, found.coverage.unattributed) == (Method.THREAD_TIME, 30 * MS, 70 * MS)
+    assert found.rows["span"].to_list() == [1]
+
+
+def test_the_window_scope_is_everything_the_process_did_meanwhile() -> None:
+    """Whoever it was for; the bound says how little of it may be the span's."""
+    found = explain(lake(CHECKOUT)).span_profile(T, ROOT, scope_wanted=Scope.WINDOW)
+    assert found.coverage.total == int(CHECKOUT.samples["value"].sum())
+    assert found.method is Method.WINDOW
+
+
+def test_one_span_is_not_unmixed() -> None:
+    """The reason names what to ask instead."""
+    with pytest.raises(NoProfile, match="cohorts/profile"):
+        explain(lake(profile([{"value": 10 * MS}]))).span_profile(T, ROOT, method=Method.UNMIXED)
 
 
 def test_the_parts_of_the_accounting_add_up_to_the_total() -> None:

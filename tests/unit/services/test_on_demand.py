@@ -114,7 +114,7 @@ def test_spans_with_stored_samples_are_not_asked_for() -> None:
     with fetching(lake, source) as service:
         assert service.span_profile(T, ROOT).coverage.total == 10 * MS
         assert source.asked == []
-        assert missing(service, CHILD).reason == Reason.ON_ROOT
+        assert service.span_profile(T, CHILD).confidence.level == "inferred"
         assert missing(service, ROOT, method=Method.LINK).reason == Reason.DROPPED
     assert source.asked == [[CHILD]]
 

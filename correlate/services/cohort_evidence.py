@@ -1,0 +1,145 @@
+"""Samples for many spans at once: by name, by thread and time, unmixed, or shared out by time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from correlate.joins import unmix
+from correlate.joins.given import Given, Refused
+from correlate.joins.unmix_estimate import Estimate
+from correlate.model.answers import Confidence, Method
+from correlate.model.profile_type import ProfileType
+from correlate.services.evidence import ROWS, Estimated, Found
+from correlate.services.inferred import given_rows, joined
+from correlate.services.members import Members
+from correlate.services.scenes import Scene, Scenes
+from correlate.services.unmixing import Mixture
+from correlate.tables.hashing import hash_one
+from correlate.tables.rounding import whole
+
+SLICE_NS: Final = 300_000_000_000
+"""Inferred joins of long times look at so much at once: what they need is all that ran meanwhile."""
+
+
+class CohortEvidence:
+    """Answers for spans that no sample names."""
+
+    def __init__(self, scenes: Scenes) -> None:
+        self._scenes = scenes
+
+    def find(self, members: Members, types: list[str], method: Method) -> Found | Refused:
+        """Give samples to many spans: by thread and time where samples tell, else unmixed, else shared out.
+
+        Where any method will do, samples that name a span are left to that span.
+
+        Args:
+            members: the spans.
+            types: profile type ids; the first that gives anything answers.
+            method: one method, or `Method.AUTO`.
+        """
+        refused = Refused("no sample of the services was taken while these spans ran")
+        for text in types:
+            why_not = ""
+            for each in _ORDER if method is Method.AUTO else [method]:
+                found = self._by(each, members, text, nameless=method is Method.AUTO)
+                if isinstance(found, Found):
+                    return _with_reason(found, why_not)
+                refused = found or refused
+                why_not = refused.reason if each is Method.UNMIXED else why_not
+        return refused
+
+    def _by(self, method: Method, members: Members, text: str, *, nameless: bool) -> Found | Refused | None:
+        slices = self._slices(members, text, nameless=nameless)
+        if method is Method.UNMIXED:
+            return _unmixed(slices, members, text)
+        return _shared(slices, members, text, method)
+
+    def _slices(self, members: Members, text: str, *, nameless: bool) -> Iterator[Scene]:
+        for scene in self._scenes.slices(members.services, hash_one(text), members.window, SLICE_NS):
+            unnamed = scene.without_names() if nameless else scene
+            if len(unnamed.samples):
+                yield unnamed
+
+
+_ORDER = (Method.THREAD_TIME, Method.UNMIXED, Method.WINDOW)
+"""For many spans unmixing says more than sharing out."""
+
+
+def _with_reason(found: Found, why_not: str) -> Found:
+    """Say of an answer by the weakest method why unmixing gave none."""
+    if found.method is not Method.WINDOW or not why_not:
+        return found
+    confidence = replace(found.confidence, reason=f"{found.confidence.reason}; not unmixed: {why_not}")
+    return replace(found, confidence=confidence)
+
+
+def _shared(slices: Iterator[Scene], members: Members, text: str, method: Method) -> Found | Refused | None:
+    """Join slice by slice; what one slice refuses the others may still give."""
+    parts: list[pl.DataFrame] = []
+    bound, total, rest = 0.0, 0, 0.0
+    given: Given | Refused | None = None
+    reason = ""
+    for scene in slices:
+        given = joined(method, scene, members.among(scene.spans), text)
+        if isinstance(given, Refused):
+            if method is Method.THREAD_TIME and not parts:
+                return given
+            rest += float(scene.samples["value"].sum())
+            continue
+        rows = given_rows(scene.samples, scene.spans, given)
+        value = int(rows["value"].sum())
+        parts.append(rows)
+        reason = reason or given.reason
+        bound, total = bound + given.error_bound * value, total + value
+    if not total:
+        return given if isinstance(given, Refused) else None
+    rows = (
+        pl.concat(parts)
+        .group_by("service", "stack", "span", "trace_hi", "trace_lo")
+        .agg(pl.col("value", "weight").sum())
+    )
+    return Found(
+        ProfileType.parse(text),
+        rows.select("service", *ROWS),
+        method,
+        {method.value: total},
+        Confidence("inferred", reason, bound / total),
+        round(rest),
+    )
+
+
+def _unmixed(slices: Iterator[Scene], members: Members, text: str) -> Found | Refused | None:
+    mixture = Mixture.of(slices, members)
+    if mixture is None:
+        return None
+    solved = unmix.unmix(mixture.counts, mixture.windows, mixture.spans, wanted=mixture.wanted, names=mixture.names)
+    if isinstance(solved, Refused):
+        return solved
+    estimate = solved.estimate(mixture.wanted)
+    if isinstance(estimate, Refused):
+        return estimate
+    return _estimated(solved.stacks, estimate, mixture, text)
+
+
+def _estimated(
+    stacks: np.ndarray[tuple[int], np.dtype[np.int64]], estimate: Estimate, mixture: Mixture, text: str
+) -> Found:
+    share = estimate.hits / max(estimate.total, 1e-300)
+    sums = pl.DataFrame(
+        {"stack": stacks, "value": whole(estimate.value), "weight": whole(estimate.value * share)}
+    ).filter(pl.col("value") != 0)
+    rows = sums.join(mixture.services, on="stack", how="left").with_columns(
+        pl.lit(0, pl.Int64).alias(name) for name in ("span", "trace_hi", "trace_lo")
+    )
+    return Found(
+        ProfileType.parse(text),
+        rows.select("service", *ROWS),
+        Method.UNMIXED,
+        {Method.UNMIXED.value: int(rows["value"].sum())},
+        Confidence("estimated", estimate.reason, estimate.error_bound),
+        0,
+        estimated=Estimated(stacks, estimate),
+    )

@@ -1,0 +1,128 @@
+"""What inferred joins look at: the samples and the spans of some services in a window, told apart by process."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from correlate.joins import process
+from correlate.joins.process import Processes
+from correlate.model.queries import SampleFilter, SpanFilter, TimeRange
+from correlate.ports import Lake
+from correlate.tables.hashing import hash_one
+from correlate.tables.schema import EVIDENCE_AMBIGUOUS, EVIDENCE_NONE
+
+SPAN_COLUMNS = (
+    *("trace_hi", "trace_lo", "span", "parent", "service", "name", "kind"),
+    *("start_ns", "duration_ns", "thread", "series"),
+)
+SAMPLE_COLUMNS = (
+    *("service", "series", "profile", "time_ns", "duration_ns", "thread"),
+    *("trace_hi", "trace_lo", "span", "evidence", "stack", "value", "weight"),
+)
+
+_POSITIVE = (1 << 63) - 1
+_MOST_CALLERS = 500_000
+"""Above so many spans nobody asks what they called: then a span that waits for another service counts as at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Samples of one profile type and all spans that ran meanwhile.
+
+    Attributes:
+        samples: SAMPLE_COLUMNS and process.
+        spans: SPAN_COLUMNS and process; those of other services that were called have the process -1.
+        processes: how spans and samples were matched.
+    """
+
+    samples: pl.DataFrame
+    spans: pl.DataFrame
+    processes: Processes
+
+    def without_names(self) -> "Scene":
+        """The same with those samples only that name neither a span nor a trace, or two of them."""
+        unnamed = pl.col("evidence").is_in([EVIDENCE_NONE, EVIDENCE_AMBIGUOUS])
+        return Scene(self.samples.filter(unnamed), self.spans, self.processes)
+
+
+class Scenes:
+    """Loads scenes from a lake."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def load(self, services: Sequence[str], type_id: int, window: TimeRange) -> Scene:
+        """The samples of a type whose intervals overlap a window, and the spans that overlap those intervals.
+
+        A profile that covers ten seconds is shared by everything that ran in them, so spans are looked for in all of
+        its time, not only in the window.
+
+        Args:
+            services: their names.
+            type_id: hash of the profile type id.
+            window: when.
+        """
+        wanted = SampleFilter(tuple(map(hash_one, services)), (type_id,), window.start_ns, window.end_ns)
+        samples = self._lake.samples(wanted, SAMPLE_COLUMNS)
+        hull = _hull(samples, window)
+        spans = self._lake.spans_where(SpanFilter(hull.start_ns, hull.end_ns, tuple(services)), SPAN_COLUMNS)
+        return self._told_apart(samples, spans, self._waited_for(spans, hull))
+
+    def slices(self, services: Sequence[str], type_id: int, window: TimeRange, length_ns: int) -> Iterator[Scene]:
+        """The same in pieces of some length, each sample in one of them: that in which its interval begins."""
+        for start_ns in range(window.start_ns, window.end_ns, length_ns):
+            piece = TimeRange(start_ns, min(start_ns + length_ns, window.end_ns))
+            scene = self.load(services, type_id, piece)
+            first = start_ns == window.start_ns
+            mine = (pl.col("time_ns") < piece.end_ns) & (pl.lit(first) | (pl.col("time_ns") >= start_ns))
+            samples = scene.samples.filter(mine)
+            if len(samples):
+                yield Scene(samples, scene.spans, scene.processes)
+
+    def _waited_for(self, spans: pl.DataFrame, hull: TimeRange) -> pl.DataFrame:
+        """Spans of other services that these spans called: what they wait for."""
+        if len(spans) > _MOST_CALLERS:
+            return spans.clear()
+        trace = ["trace_hi", "trace_lo"]
+        others = self._lake.spans_of_traces(spans.select(trace).unique(), hull, SPAN_COLUMNS)
+        callers = spans.select(*trace, parent="span")
+        mine = spans["service"].unique().implode()
+        return others.filter(~pl.col("service").is_in(mine)).join(callers, on=[*trace, "parent"], how="semi")
+
+    def _told_apart(self, samples: pl.DataFrame, spans: pl.DataFrame, others: pl.DataFrame) -> Scene:
+        found = process.identify(self._series(spans), self._series(samples))
+        of_samples, of_spans = _lasting(found)
+        known = spans.join(of_spans, on="series", how="left", maintain_order="left").with_columns(_known())
+        return Scene(
+            samples.join(of_samples, on="series", how="left", maintain_order="left").with_columns(_known()),
+            pl.concat([known, others.with_columns(process=pl.lit(-1, pl.Int64))]),
+            found,
+        )
+
+    def _series(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return self._lake.series(rows["series"].unique().to_list())
+
+
+def _lasting(found: Processes) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The processes of samples and spans under codes that are the same in every slice: one of their spans' series."""
+    codes = found.spans.group_by("process").agg(code=pl.col("series").min() & _POSITIVE)
+    named = [
+        side.join(codes, on="process", how="left").select(
+            "series", process=pl.col("code").fill_null(pl.col("series") & _POSITIVE)
+        )
+        for side in (found.samples, found.spans)
+    ]
+    return named[0], named[1]
+
+
+def _known() -> pl.Expr:
+    return pl.col("process").fill_null(-1)
+
+
+def _hull(samples: pl.DataFrame, window: TimeRange) -> TimeRange:
+    """The window and all intervals of some samples."""
+    if samples.is_empty():
+        return window
+    times = samples.select(first=pl.col("time_ns").min(), last=(pl.col("time_ns") + pl.col("duration_ns")).max()).row(0)
+    return TimeRange(min(window.start_ns, times[0]), max(window.end_ns, times[1] + 1))
