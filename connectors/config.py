@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -31,8 +31,10 @@ class SourceConfig(BaseModel):
     backfill_s: Annotated[float, Field(ge=0)] = Field(3600.0, description="how far back to begin at first")
 
 
-class NetworkConfig(SourceConfig):
-    """What every source has that is asked over HTTP."""
+class Reach(BaseModel):
+    """How to reach a server over HTTP: credentials, certificates, limits."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     SECRETS: ClassVar[tuple[str, ...]] = ("token", "password")
 
@@ -54,13 +56,21 @@ class NetworkConfig(SourceConfig):
     max_response_bytes: Count = 256 << 20
 
     @model_validator(mode="after")
-    def _one_way_each(self) -> "NetworkConfig":
+    def _one_way_each(self) -> Self:
         for secret in self.SECRETS:
             if getattr(self, secret) is not None and getattr(self, f"{secret}_file") is not None:
                 raise ValueError(f"give {secret} or {secret}_file, not both")
         if self.token_given and self.user:
             raise ValueError("give a token or a user with a password, not both")
         return self
+
+    def secret_named(self, name: str) -> str:
+        """One of the `SECRETS`, read from its file where it is in one; "" when it is not given.
+
+        Raises:
+            ConfigError: the file cannot be read, or is empty.
+        """
+        return _secret(getattr(self, name), getattr(self, f"{name}_file"), f"{name}_file")
 
     @property
     def token_given(self) -> bool:
@@ -76,9 +86,9 @@ class NetworkConfig(SourceConfig):
         return Endpoint(
             url=url,
             tenant=self.tenant,
-            bearer_token=_secret(self.token, self.token_file, "token_file"),
+            bearer_token=self.secret_named("token"),
             basic_user=self.user,
-            basic_password=_secret(self.password, self.password_file, "password_file"),
+            basic_password=self.secret_named("password"),
             headers={name: value.get_secret_value() for name, value in self.headers.items()},
             ca_file=self.ca_file,
             client_cert_file=self.client_cert_file,
@@ -90,6 +100,10 @@ class NetworkConfig(SourceConfig):
             max_response_bytes=self.max_response_bytes,
             deadline_s=max(self.deadline_s, self.timeout_s),
         )
+
+
+class NetworkConfig(SourceConfig, Reach):
+    """What every source has that is asked over HTTP."""
 
 
 class TempoConfig(NetworkConfig):

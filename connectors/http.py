@@ -68,6 +68,8 @@ class Call:
         timeout_s: instead of the endpoint's, for what is known to take long.
         deadline_s: instead of the endpoint's.
         max_retries: instead of the endpoint's.
+        hidden: the rest of the path, with its query; it holds a secret, so messages do not show it.
+        status_only: any 2xx is the whole answer; its body is not read, whatever it is.
     """
 
     method: str
@@ -82,6 +84,8 @@ class Call:
     timeout_s: float | None = None
     deadline_s: float | None = None
     max_retries: int | None = None
+    hidden: str = field(default="", repr=False)
+    status_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +240,7 @@ class HttpSource:
         if not (response.is_success or response.status_code in call.allow):
             error = refusal(response, body, self.who, call.path)
             return _Failure(error, again=response.status_code in RETRIED_STATUS and repeatable)
-        if looks_like_html(response.headers.get("content-type", ""), body):
+        if not call.status_only and looks_like_html(response.headers.get("content-type", ""), body):
             error = SourceMalformed(
                 f"{self.who} answered {call.path} with an HTML page instead of data: a login page, or a proxy in "
                 "between; check the url and the credentials"
@@ -245,7 +249,7 @@ class HttpSource:
         return Reply(response.status_code, response.headers, body, self.who, call.path)
 
     def _followed(self, call: Call, ends_s: float) -> tuple[httpx.Response, bytes]:
-        url = self._base.copy_with(raw_path=self._base.raw_path.rstrip(b"/") + call.path.encode())
+        url = self._base.copy_with(raw_path=self._base.raw_path.rstrip(b"/") + (call.path + call.hidden).encode())
         params: Params | None = call.params or None
         for _ in range(_MAX_REDIRECTS + 1):
             response, body = self._exchange(call, url, params, ends_s)
@@ -256,7 +260,7 @@ class HttpSource:
 
     def _next_hop(self, call: Call, url: httpx.URL, response: httpx.Response) -> httpx.URL:
         target = url.join(response.headers["location"])
-        where = f"{target.scheme}://{target.host}{target.path}"
+        where = f"{target.scheme}://{target.host}{'/…' if call.hidden else target.path}"
         elsewhere = target.host != url.host or not _as_safe(url, target)
         if elsewhere or _LOGIN_PATH.search(target.path):
             raise SourceRefused(
@@ -281,6 +285,8 @@ class HttpSource:
         )
         response = self._client.send(request, stream=True)
         try:
+            if call.status_only and response.is_success:
+                return response, b""
             pieces = self._pieces(response, ends_s)
             if response.is_success or response.status_code in call.allow:
                 return response, collected(pieces, self.endpoint.max_response_bytes, self.who)

@@ -36,6 +36,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
 
 
+def mistakes(exc: RequestValidationError) -> str:
+    """What is wrong with the parameters of a request, in words."""
+    return "; ".join(f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in exc.errors())
+
+
 def install(app: FastAPI) -> None:
     """Register the handlers on an application."""
     app.add_exception_handler(CorrelateError, _ours)
@@ -55,8 +60,7 @@ def _ours(request: Request, exc: Exception) -> Response:
 
 def _invalid(_request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101  the signature is Starlette's
-    mistakes = [f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in exc.errors()]
-    return problem(422, "Invalid parameters", "; ".join(mistakes))
+    return problem(422, "Invalid parameters", mistakes(exc))
 
 
 def _http(request: Request, exc: Exception) -> Response:

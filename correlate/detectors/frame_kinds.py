@@ -33,7 +33,8 @@ COLLECTOR: Final = re.compile(
     r"|^(_?PyGC_|_PyObject_GC_|gc_collect|collect_generations|deduce_unreachable|subtract_refs|gc\.collect)"
     r"|GCTaskThread|^(G1|PS|Z|Shenandoah|Parallel)\w*(Task|Collect|Mark|Evac|Scan|Scavenge|Relocat)"
     r"|^(VM_GC_|VM_G1|GangWorker|CMSCollector|GenCollect)"
-    r"|^v8::internal::(Heap|Scavenger\w*|MarkCompact\w*|Sweeper|ConcurrentMarking|\w*Marking\w*)::|^\(garbage collector\)"
+    r"|^v8::internal::(Heap|Scavenger\w*|MarkCompact\w*|Sweeper|ConcurrentMarking|\w*Marking\w*)::"
+    r"|^\(garbage collector\)"
     r"|^(WKS|SVR)::gc_heap|^(WKS|SVR)::GCHeap"
     r"|^(gc_mark\w*|gc_sweep\w*|rb_gc_\w*|garbage_collect)$"
 )

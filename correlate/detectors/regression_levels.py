@@ -1,7 +1,9 @@
 """What regressions are looked for in: one matrix of levels, and the covariates that excuse a change.
 
 A level is a cost per request where requests are known, else a share of the whole. Columns are, in this order: the
-service (cost only), functions by what they do themselves, functions with what they call, operations.
+service (cost only), functions by what they do themselves, functions with what they call, operations. All but the
+first are freed from the tide, which is what the usual function does: hosts get slower and faster, and when one
+function grows, the shares of all others fall.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,6 @@ import numpy as np
 
 from correlate.detectors.regression_options import RegressionOptions
 from correlate.detectors.shares import FunctionSeries, OperationSeries
-from correlate.detectors.steps import ladder
 from correlate.detectors.trend import F64, I64
 
 _MOST_MIX: Final = 2
@@ -19,9 +20,18 @@ _MOST_MIX: Final = 2
 
 _ROWS_PER_COVARIATE: Final = 12
 _DAYS_FOR_CYCLE: Final = 1.4
-"""Below so many days a daily cycle and a step cannot be told apart, and covariates for it would hide every change."""
+"""From so many days on, two waves of a daily cycle can be told from a step."""
+
+_DAYS_FOR_WAVE: Final = 0.4
+"""From so many days on a single one can, at the price of sensitivity: only where no load tells the hour of the day."""
 
 _LEAST_VARIATION: Final = 1e-3
+
+_TIDAL: Final = 0.003
+"""Functions with at least this part of the whole tell the tide; smaller ones are mostly counting noise."""
+
+_LEAST_TIDAL: Final = 8
+"""Fewer functions have no median to speak of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class Levels:
         usual: c means over all rows.
         function_count: f.
         per_request: whether levels are costs per request.
-        cycle_known: whether a daily cycle could be told from a change.
+        cycle_known: whether a daily cycle could be told from a change, by its waves or by the load.
     """
 
     values: F64
@@ -89,9 +99,11 @@ def levels_of(series: FunctionSeries, operations: OperationSeries | None, option
     typical = np.median(bases[weights > 0], axis=0)
     usual = values.sum(axis=0) / np.maximum(bases.sum(axis=0), 1e-9)
     per_hit = float(series.whole.sum()) / max(float(series.hits.sum()), 1.0)
+    rates = values / np.maximum(bases, 1e-9)
+    rates[:, 1:] /= _tide(rates[:, 1 : 1 + len(series.sites)])[:, None]
     covariates, cycle_known = _covariates(series, operations, weights, options)
     return Levels(
-        values=values / np.maximum(bases, 1e-9),
+        values=rates,
         weights=weights,
         covariates=covariates,
         cuts=cuts,
@@ -110,6 +122,19 @@ def _columns(series: FunctionSeries, operations: OperationSeries | None, base: F
         return np.concatenate(values, axis=1), bases
     asked = operations.requests if series.requests is not None else np.repeat(base[:, None], len(operations.names), 1)
     return np.concatenate([*values, operations.values], axis=1), np.concatenate([bases, asked], axis=1)
+
+
+def _tide(own: F64) -> F64:
+    """What the usual function does, row by row, around 1: the median over functions, each relative to its own usual.
+
+    This is how size factors are estimated from counts of genes (DESeq, Anders and Huber 2010).
+    """
+    usual = np.median(own, axis=0)
+    large = usual >= _TIDAL * usual.sum()
+    if np.count_nonzero(large) < _LEAST_TIDAL:
+        return np.ones(own.shape[0])
+    tide = np.median(own[:, large] / usual[large], axis=1)
+    return np.asarray(np.where(tide > 0, tide, 1.0))
 
 
 def _weights(base: F64, series: FunctionSeries, options: RegressionOptions) -> F64:
@@ -143,10 +168,7 @@ def releases(series: FunctionSeries) -> I64:
 def _cuts(series: FunctionSeries, options: RegressionOptions) -> I64:
     count = series.time_ns.size
     least = max(options.least_after_blocks, int(np.ceil(options.watch_after_s * 1e9 / series.bucket_ns)))
-    found = ladder(count, least, options.least_before_blocks)
-    released = releases(series)
-    released = released[(released >= options.least_before_blocks) & (released <= count - least)]
-    return np.unique(np.concatenate([found, released]))
+    return np.arange(options.least_before_blocks, count - least + 1)
 
 
 def _covariates(
@@ -154,19 +176,23 @@ def _covariates(
 ) -> tuple[F64, bool]:
     """The constant, the load, the hour of the day and the mix of operations, as far as the rows allow."""
     count = series.time_ns.size
-    columns: list[F64] = []
-    if series.requests is not None:
-        columns.append(np.log(np.maximum(series.requests, 1.0)))
-    span_s = count * series.bucket_ns / 1e9
-    cycle_known = options.day_s == 0 or span_s >= _DAYS_FOR_CYCLE * options.day_s
-    if cycle_known and options.day_s > 0:
-        phase = 2 * np.pi * (series.time_ns - series.time_ns[0]) / 1e9 / options.day_s
-        columns += [np.cos(phase), np.sin(phase), np.cos(2 * phase), np.sin(2 * phase)]
+    loads = [] if series.requests is None else [_standard(np.log(np.maximum(series.requests, 1.0)), weights)]
+    columns = [column for column in loads if column is not None]
+    days = count * series.bucket_ns / 1e9 / options.day_s if options.day_s > 0 else np.inf
+    cycle_known = options.day_s == 0 or days >= _DAYS_FOR_WAVE or bool(columns)
+    if options.day_s > 0 and (days >= _DAYS_FOR_CYCLE or (days >= _DAYS_FOR_WAVE and not columns)):
+        columns += _waves(series, 2 if days >= _DAYS_FOR_CYCLE else 1, options.day_s)
     if operations is not None and series.requests is not None and len(operations.names) > 1:
         columns += list(_mix(operations).T)
     scaled = [_standard(column, weights) for column in columns[: count // _ROWS_PER_COVARIATE]]
     kept = [column for column in scaled if column is not None]
     return np.column_stack([np.ones(count), *kept]), cycle_known
+
+
+def _waves(series: FunctionSeries, count: int, day_s: float) -> list[F64]:
+    """The day's first waves: what changes smoothly with the hour is no step."""
+    phase = 2 * np.pi * (series.time_ns - series.time_ns[0]) / 1e9 / day_s
+    return [wave(number * phase) for number in range(1, count + 1) for wave in (np.cos, np.sin)]
 
 
 def _mix(operations: OperationSeries) -> F64:

@@ -1,10 +1,10 @@
 """Did the level of many series rise, when, by how much, and how sure is that? A regression with a step.
 
-Each column is explained by covariates (level, load, hour of the day, mix of operations) and one step, for each of a
-ladder of times. The best step of each column is tested by generalised least squares with autocorrelated (AR(1))
-errors (Cochrane and Orcutt 1949, Prais and Winsten 1954): neighbouring buckets are not independent evidence, and tests
-that take them as such report every wander of a noisy series. The correlation is corrected for its bias (Kendall 1954),
-the probability for the number of times tried (Bonferroni), and no standard error is below that of the sampling.
+Each column is explained by covariates (level, load, hour of the day, mix of operations) and one step at the best of
+all times. It is tested by generalised least squares with AR(1) errors (Cochrane and Orcutt 1949, Prais and Winsten
+1954): neighbouring buckets are not independent evidence, and tests that take them as such report every wander of a
+noisy series. The correlation is corrected for its bias (Kendall 1954), the probability for the choice of the time
+(James, James and Siegmund 1987), and no standard error is below that of the sampling.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,9 @@ from scipy.special import stdtr
 from correlate.detectors.trend import F64, I64
 
 _CLIP: Final = 4.0
-"""Residuals beyond so many robust deviations are spikes and pulled in to that."""
+"""What is so many robust deviations away from its neighbours is a spike and pulled in to that."""
 
 _MOST_CORRELATION: Final = 0.98
-
-_LADDER: Final = 1.25
-"""Neighbouring candidate lengths of the time since the change differ by this factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,9 @@ class Steps:
         error: f standard errors of them.
         p_ratio: f one-sided probabilities of such a rise without a change, whatever its time; 1 where not tested.
         correlation: f correlations of neighbouring residuals.
-        cleaned: n x f values with spikes pulled in and covariates taken out (the level before the step is 0 on average).
+        level: f means over all rows, without spikes.
+        cleaned: n x f values with spikes pulled in and covariates taken out.
+        shapes: n x m steps of height 1 with covariates taken out, to compare `cleaned` with.
     """
 
     cuts: I64
@@ -46,22 +45,14 @@ class Steps:
     error: F64
     p_ratio: F64
     correlation: F64
+    level: F64
     cleaned: F64
+    shapes: F64
 
     @property
     def cut(self) -> I64:
         """For each column the row at which its new level begins."""
         return self.cuts[self.best]
-
-
-def ladder(count: int, least_after: int, least_before: int) -> I64:
-    """Candidate rows for the begin of the new level, latest first: dense where recent, sparse where long ago."""
-    longest = count - least_before
-    if longest < least_after:
-        return np.zeros(0, dtype=np.int64)
-    steps = int(np.log(max(longest / least_after, 1.0)) / np.log(_LADDER)) + 1
-    lengths = np.unique(np.round(least_after * _LADDER ** np.arange(steps)).astype(np.int64))
-    return np.asarray(count - lengths[lengths <= longest], dtype=np.int64)
 
 
 def find_steps(values: F64, weights: F64, covariates: F64, cuts: I64, floor: F64, worth: F64) -> Steps:
@@ -80,38 +71,81 @@ def find_steps(values: F64, weights: F64, covariates: F64, cuts: I64, floor: F64
     steps = root * (np.arange(values.shape[0])[:, None] >= cuts[None, :])
     steps = steps - basis @ (basis.T @ steps)
     norms = np.maximum((steps**2).sum(axis=0), 1e-9)
-    left = root * values
+    calm = without_spikes(values, floor)
+    left = root * calm
     left = left - basis @ (basis.T @ left)
-    rises, best = _best(left, steps, norms)
-    misfit = left - steps[:, best] * rises[best, np.arange(best.size)]
-    bound = _CLIP * 1.4826 * np.median(np.abs(misfit), axis=0)
-    left = left - misfit + np.clip(misfit, -bound, bound)
-    left = left - basis @ (basis.T @ left)
-    rises, best = _best(left, steps, norms)
+    along = steps.T @ left
+    best = np.argmax(along / np.sqrt(norms)[:, None], axis=0)
+    rises = along / norms[:, None]
     rise = rises[best, np.arange(best.size)]
     misfit = left - steps[:, best] * rise
     correlation = _correlation(misfit, covariates.shape[1] + 1)
-    freedom = max(values.shape[0] - covariates.shape[1] - 1, 1)
-    rough = np.sqrt(np.maximum((misfit**2).sum(axis=0) / freedom, floor) * _inflation(correlation) / norms[best])
     chosen = np.flatnonzero((rise >= worth) & (rise > 0))
     p = np.ones(rise.size)
     if chosen.size:
         tested = left[:, chosen], steps[:, best[chosen]], basis, correlation[chosen], floor[chosen]
-        p[chosen] = np.minimum(_chance(*tested) * cuts.size, 1.0)
-    return Steps(cuts, best, rises, rise, rough, p, correlation, left / np.maximum(root, 1e-9))
+        p[chosen] = _chance(*tested, _odds(cuts, values.shape[0]))
+    plain = np.maximum(root, 1e-9)
+    return Steps(
+        cuts=cuts,
+        best=best,
+        rises=rises,
+        rise=rise,
+        error=_rough_error(misfit, floor, correlation, norms[best]),
+        p_ratio=p,
+        correlation=correlation,
+        level=np.asarray(np.average(calm, axis=0, weights=weights)),
+        cleaned=left / plain,
+        shapes=steps / plain,
+    )
 
 
-def _chance(left: F64, steps: F64, basis: F64, correlation: F64, floor: F64) -> F64:
-    """Probability of a rise like that of each column, whose steps and correlations are its own, at that time."""
+def without_spikes(values: F64, floor: F64) -> F64:
+    """Pull single rows, and pairs of them, that stick out of their neighbourhood in to what is usual beside it.
+
+    Fitting first and looking at residuals does not do: one bucket that cost a hundred times as much makes a step of
+    its own, and then every other bucket looks like the outlier.
+
+    Args:
+        values: n x f values.
+        floor: f variances that sampling causes.
+    """
+    if values.shape[0] < 5:
+        return values
+    middle = _median_of_five(np.concatenate([values[2:0:-1], values, values[-2:-4:-1]]))
+    apart = values - middle
+    bound = _CLIP * np.maximum(1.4826 * np.median(np.abs(apart), axis=0), np.sqrt(floor))
+    return np.asarray(middle + np.clip(apart, -bound, bound))
+
+
+def _median_of_five(padded: F64) -> F64:
+    """Running median of five rows, by the network of seven exchanges."""
+    a, b, c, d, e = (padded[at : padded.shape[0] - 4 + at] for at in range(5))
+    a, b = np.minimum(a, b), np.maximum(a, b)
+    d, e = np.minimum(d, e), np.maximum(d, e)
+    low, high = np.maximum(a, d), np.minimum(b, e)  # neither the least nor the greatest of the four
+    return np.asarray(np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), c)))
+
+
+def _rough_error(misfit: F64, floor: F64, correlation: F64, norms: F64) -> F64:
+    """Standard errors of the rises by ordinary least squares, widened by the correlation."""
+    variance = np.maximum((misfit**2).mean(axis=0), floor)
+    return np.asarray(np.sqrt(variance * _inflation(correlation) / norms))
+
+
+def _chance(left: F64, steps: F64, basis: F64, correlation: F64, floor: F64, odds: float) -> F64:
+    """Probability of a rise like that of each column at the best of all times; steps and correlations are its own."""
     rise, error = _generalised(left, steps, basis, correlation, floor)
     independent = left.shape[0] / _inflation(correlation)
-    return np.asarray(stdtr(np.maximum(independent - 2, 3.0), -rise / error))
+    score = rise / error
+    at_one_time = stdtr(np.maximum(independent - 2, 3.0), -score)
+    return np.asarray(np.minimum(at_one_time * np.maximum(score**2 / 2 * odds, 1.0), 1.0))
 
 
-def _best(left: F64, steps: F64, norms: F64) -> tuple[F64, I64]:
-    """Rises at every cut, and for each column the cut that explains most."""
-    along = steps.T @ left
-    return along / norms[:, None], np.argmax(along / np.sqrt(norms)[:, None], axis=0)
+def _odds(cuts: I64, count: int) -> float:
+    """How far candidate times range on the scale on which a bridge's maximum is stationary."""
+    first, last = float(cuts.min()), float(cuts.max())
+    return float(np.log(max(last * (count - first) / (first * (count - last)), 1.0)))
 
 
 def _correlation(misfit: F64, parameters: int) -> F64:
@@ -120,7 +154,7 @@ def _correlation(misfit: F64, parameters: int) -> F64:
     found = (misfit[1:] * misfit[:-1]).sum(axis=0) / power
     count = misfit.shape[0]
     corrected = (found * count + parameters) / max(count - 2 * parameters, 1)
-    return np.clip(corrected, 0.0, _MOST_CORRELATION)
+    return np.asarray(np.clip(corrected, 0.0, _MOST_CORRELATION))
 
 
 def _inflation(correlation: F64) -> F64:

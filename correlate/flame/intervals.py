@@ -21,7 +21,7 @@ from correlate.flame.moments import Moments
 
 F64 = npt.NDArray[np.float64]
 
-_MANY = 30.0
+_MANY = 10.0
 """With this many spans of about equal value in a column, a cost is half a rate and half a mean."""
 
 _LEAST_SKEWNESS = 1e-4

@@ -74,6 +74,11 @@ class Picture:
     figure_json: str
     legend: Sequence[tuple[str, str]] = ()
 
+    @property
+    def script_json(self) -> str:
+        """The figure as it may stand in a script element."""
+        return in_script(self.figure_json)
+
 
 def render(
     *,
@@ -107,7 +112,7 @@ def render(
         notes="".join(f'<p class="note">{html.escape(note)}</p>' for note in notes),
         legend=_legend(picture.legend),
         top=_table(top),
-        figure=in_script(picture.figure_json),
+        figure=picture.script_json,
         library=script,
         behaviour=SCRIPT,
     )

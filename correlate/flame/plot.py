@@ -155,7 +155,7 @@ def html(
         notes=[printable_one(note) for note in notes],
         links={printable_one(text): url for text, url in (links or {}).items()},
         top=_top(tree, unit),
-        picture=page.Picture(_for_page(figure(tree, unit, max_nodes=PAGE_NODES))),
+        picture=picture(tree, unit),
         script=_script(plotlyjs_url if plotlyjs == "url" else ""),
     )
 
@@ -190,11 +190,20 @@ def html_diff(
         notes=[printable_one(note) for note in notes],
         links={printable_one(text): url for text, url in (links or {}).items()},
         top=page.Table(*diff_look.table(unit, sides)),
-        picture=page.Picture(
-            _for_page(figure_diff(diff, unit, sides=sides, max_nodes=PAGE_NODES)), diff_look.legend(sides)
-        ),
+        picture=picture_diff(diff, unit, sides),
         script=_script(plotlyjs_url),
     )
+
+
+def picture(tree: Tree, unit: str) -> page.Picture:
+    """The flame graph of `html` alone, for a page of one's own around it."""
+    return page.Picture(_for_page(figure(tree, unit, max_nodes=PAGE_NODES)))
+
+
+def picture_diff(diff: DiffTree, unit: str, sides: Sides = _PLAIN) -> page.Picture:
+    """The flame graph of `html_diff` alone, for a page of one's own around it."""
+    drawn = figure_diff(diff, unit, sides=sides, max_nodes=PAGE_NODES)
+    return page.Picture(_for_page(drawn), diff_look.legend(sides))
 
 
 def svg(tree: Tree, unit: str, title: str = "", *, max_nodes: int = 2000, width_px: int = 1200) -> bytes:

@@ -75,7 +75,7 @@ class Estimate:
         drawn = (self.draws / np.maximum(self.draws.sum(axis=1, keepdims=True), 1e-300)) @ member.T
         variance = ((drawn - share) ** 2).mean(axis=0)
         # What is in the last atom was not looked at stack by stack: at least it varies as counts do.
-        variance += member[:, -1] * whole[-1] / self.total / self.hits
+        variance += member[:, -1] * (1 - member[:, -1]) * whole[-1] / self.total / self.hits
         away = self.reach * np.sqrt(variance)
         high = np.maximum(share + away, _NONE_SEEN / self.hits)
         return Shares(share, np.maximum(share - away, 0.0), np.minimum(high, 1.0))

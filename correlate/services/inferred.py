@@ -1,6 +1,6 @@
 """Samples without names, given to the spans of one trace by thread, by time, or by their local root's samples."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,7 @@ class Inferred:
     def whole_process(self, asked: InScope, types: list[str]) -> Found | Refused:
         """Everything that the processes of the spans did meanwhile, whoever it was for."""
         for text in types:
-            scene = self._scenes.load(asked.services, hash_one(text), asked.window)
+            scene = self._scenes.load(asked.services, hash_one(text), asked.window).within(asked.window)
             if len(scene.samples):
                 return self._everything(scene, asked, text)
         return Refused("no sample of the services was taken while these spans ran")
@@ -96,7 +96,12 @@ class Inferred:
         for each in STRONGEST_FIRST if method is Method.AUTO else [method]:
             given = joined(each, scene, chosen, text)
             if isinstance(given, Given):
-                return _found(_Joined(scene.samples, scene.spans, given), text, each, _rest(each, scene, text))
+                return _found(
+                    _Joined(scene.samples, scene.spans, given),
+                    text,
+                    each,
+                    _rest(each, scene.within(asked.window), text),
+                )
             refused = given
         return refused
 
@@ -177,10 +182,18 @@ def joined(method: Method, scene: Scene, chosen: Bools, text: str, floor: float 
         floor: the least certainty that is given at all.
     """
     if method is Method.THREAD_TIME:
-        return thread_time.join(scene.samples, scene.spans, chosen)
+        return _told(scene, thread_time.join(scene.samples, scene.spans, chosen, scene.margin_ns))
     unit, factor = to_base(ProfileType.parse(text).sample_unit)
     ns_per_value = float(factor) if unit == "nanoseconds" else None
-    return window.share(scene.samples, scene.spans, chosen, ns_per_value, scene.processes.lumped, floor)
+    given = window.share(scene.samples, scene.spans, chosen, ns_per_value, scene.processes.lumped, floor)
+    return _told(scene, given)
+
+
+def _told(scene: Scene, given: Given | Refused) -> Given | Refused:
+    """Say what was done about the clocks."""
+    if isinstance(given, Refused) or not scene.correction:
+        return given
+    return replace(given, reason=f"{given.reason}; {scene.correction}")
 
 
 def _rest(method: Method, scene: Scene, text: str) -> int:

@@ -132,16 +132,15 @@ def answer(sheet: Sheet) -> dict[str, Any]:
         "total": found.total,
         "span_count": profile.span_count,
         "also_available": profile.also,
-        **_lens_fields(profile),
+        "kept": _kept(profile),
         **_frame_fields(profile),
         "flamegraph": columns.columns(sheet.tree),
         "links": dict(sheet.links),
     }
 
 
-def _lens_fields(profile: Profile) -> dict[str, Any]:
-    kept = profile.kept
-    return {} if kept is None else {"kept": {"value": kept.kept, "share": kept.share}}
+def _kept(profile: Profile) -> dict[str, Any] | None:
+    return None if profile.kept is None else {"value": profile.kept.kept, "share": profile.kept.share}
 
 
 def _frame_fields(profile: Profile) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """What inferred joins look at: the samples and the spans of some services in a window, told apart by process."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from correlate.joins import process
+from correlate.joins import process, skew, thread_time, threads
 from correlate.joins.process import Processes
+from correlate.joins.skew import Skew
 from correlate.model.queries import SampleFilter, SpanFilter, TimeRange
 from correlate.ports import Lake
 from correlate.tables.hashing import hash_one
@@ -21,7 +24,12 @@ SAMPLE_COLUMNS = (
     *("trace_hi", "trace_lo", "span", "evidence", "stack", "value", "weight"),
 )
 
+I64 = npt.NDArray[np.int64]
+
 _POSITIVE = (1 << 63) - 1
+_MORE_NS = 10_000_000_000
+"""How much more is looked at on either side where samples have times of their own, to compare the clocks."""
+
 _MOST_CALLERS = 500_000
 """Above so many spans nobody asks what they called: then a span that waits for another service counts as at work."""
 
@@ -34,16 +42,35 @@ class Scene:
         samples: SAMPLE_COLUMNS and process.
         spans: SPAN_COLUMNS and process; those of other services that were called have the process -1.
         processes: how spans and samples were matched.
+        skews: how far the clocks of samples and spans were apart, by process; where that is sure the samples' times
+            were corrected.
     """
 
     samples: pl.DataFrame
     spans: pl.DataFrame
     processes: Processes
+    skews: list[Skew] = field(default_factory=list)
+
+    @property
+    def margin_ns(self) -> int:
+        """How uncertain the samples' times are against those of the spans."""
+        return thread_time.MARGIN_NS + max((each.uncertainty_ns or 0 for each in self.skews), default=0)
+
+    @property
+    def correction(self) -> str:
+        """What was done about clocks, for reasons; "" where nothing was."""
+        told = [each.reason for each in self.skews if each.significant and each.offset_ns]
+        return "; ".join(told[:1])
+
+    def within(self, window: TimeRange) -> "Scene":
+        """The same with those samples only whose interval overlaps a window."""
+        overlaps = (pl.col("time_ns") < window.end_ns) & (pl.col("duration_ns") >= window.start_ns - pl.col("time_ns"))
+        return replace(self, samples=self.samples.filter(overlaps))
 
     def without_names(self) -> "Scene":
         """The same with those samples only that name neither a span nor a trace, or two of them."""
         unnamed = pl.col("evidence").is_in([EVIDENCE_NONE, EVIDENCE_AMBIGUOUS])
-        return Scene(self.samples.filter(unnamed), self.spans, self.processes)
+        return replace(self, samples=self.samples.filter(unnamed))
 
 
 class Scenes:
@@ -63,11 +90,16 @@ class Scenes:
             type_id: hash of the profile type id.
             window: when.
         """
-        wanted = SampleFilter(tuple(map(hash_one, services)), (type_id,), window.start_ns, window.end_ns)
-        samples = self._lake.samples(wanted, SAMPLE_COLUMNS)
+        samples = self._samples(services, type_id, window)
+        if len(samples) and not int(samples["duration_ns"].to_numpy().min()):  # clocks show only in the long run
+            samples = self._samples(services, type_id, TimeRange(window.start_ns - _MORE_NS, window.end_ns + _MORE_NS))
         hull = _hull(samples, window)
         spans = self._lake.spans_where(SpanFilter(hull.start_ns, hull.end_ns, tuple(services)), SPAN_COLUMNS)
         return self._told_apart(samples, spans, self._waited_for(spans, hull))
+
+    def _samples(self, services: Sequence[str], type_id: int, window: TimeRange) -> pl.DataFrame:
+        wanted = SampleFilter(tuple(map(hash_one, services)), (type_id,), window.start_ns, window.end_ns)
+        return self._lake.samples(wanted, SAMPLE_COLUMNS)
 
     def slices(self, services: Sequence[str], type_id: int, window: TimeRange, length_ns: int) -> Iterator[Scene]:
         """The same in pieces of some length, each sample in one of them: that in which its interval begins."""
@@ -78,7 +110,7 @@ class Scenes:
             mine = (pl.col("time_ns") < piece.end_ns) & (pl.lit(first) | (pl.col("time_ns") >= start_ns))
             samples = scene.samples.filter(mine)
             if len(samples):
-                yield Scene(samples, scene.spans, scene.processes)
+                yield replace(scene, samples=samples)
 
     def _waited_for(self, spans: pl.DataFrame, hull: TimeRange) -> pl.DataFrame:
         """Spans of other services that these spans called: what they wait for."""
@@ -91,17 +123,39 @@ class Scenes:
         return others.filter(~pl.col("service").is_in(mine)).join(callers, on=[*trace, "parent"], how="semi")
 
     def _told_apart(self, samples: pl.DataFrame, spans: pl.DataFrame, others: pl.DataFrame) -> Scene:
-        found = process.identify(self._series(spans), self._series(samples))
+        series = self._series(samples)
+        found = process.identify(self._series(spans), series)
         of_samples, of_spans = _lasting(found)
         known = spans.join(of_spans, on="series", how="left", maintain_order="left").with_columns(_known())
-        return Scene(
-            samples.join(of_samples, on="series", how="left", maintain_order="left").with_columns(_known()),
-            pl.concat([known, others.with_columns(process=pl.lit(-1, pl.Int64))]),
-            found,
+        seen = samples.join(of_samples, on="series", how="left", maintain_order="left").with_columns(_known())
+        known, seen = self._with_threads(known, seen, threads.sample_names(samples, series))
+        skews = skew.estimate(seen, known) if (seen["duration_ns"] == 0).any() else []
+        everything = pl.concat([known, others.with_columns(process=pl.lit(-1, pl.Int64))])
+        return Scene(skew.apply(seen, skews), everything, found, skews)
+
+    def _with_threads(
+        self, spans: pl.DataFrame, samples: pl.DataFrame, names: I64
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Where samples say their thread's name, tell threads apart by what both sides agree on: ids or names."""
+        if not names.any() or spans.is_empty():
+            return spans, samples
+        starts = spans["start_ns"]
+        bounds = SpanFilter(int(starts.to_numpy().min()), int(starts.to_numpy().max()) + 1, _services(spans))
+        keys = ["trace_hi", "trace_lo", "span", "start_ns"]
+        texts = self._lake.spans_where(bounds, (*keys, "attributes"))
+        named = (
+            texts.select(keys).with_columns(thread_name=pl.Series(threads.span_names(texts))).unique(keys, keep="any")
         )
+        told = spans.join(named, on=keys, how="left", maintain_order="left")["thread_name"].fill_null(0).to_numpy()
+        found = threads.thread_keys(spans, samples, told, names)
+        return spans.with_columns(thread=pl.Series(found.spans)), samples.with_columns(thread=pl.Series(found.samples))
 
     def _series(self, rows: pl.DataFrame) -> pl.DataFrame:
         return self._lake.series(rows["series"].unique().to_list())
+
+
+def _services(spans: pl.DataFrame) -> tuple[str, ...]:
+    return tuple(spans["service"].unique().to_list())
 
 
 def _lasting(found: Processes) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -19,6 +19,7 @@ from correlate.storage.fingerprints import Fingerprints
 from correlate.storage.layout import LAYOUTS
 from correlate.storage.location import Folder, open_folder
 from correlate.storage.maintenance import Maintenance, MaintenanceOptions
+from correlate.storage.observations import ObservationStore
 from correlate.storage.partials import Partials
 from correlate.storage.probes import CommitterProbe, DiskProbe, QueueProbe
 from correlate.storage.queueing import CommitQueue
@@ -67,6 +68,7 @@ class LakeStore:
 
     Attributes:
         maintenance: whoever opened the lake starts and stops it, or runs rounds by hand.
+        observations: what detectors look at.
         probes: readiness checks.
     """
 
@@ -93,6 +95,9 @@ class LakeStore:
             group_bytes=options.group_bytes,
         )
         self.maintenance = Maintenance(logs, options.maintenance, clock)
+        self.observations = ObservationStore(
+            logs["observations"], self._readers["observations"], clock, fsync=options.fsync
+        )
         self.probes: tuple[Probe, ...] = (
             CommitterProbe(self._committer),
             QueueProbe(queue),

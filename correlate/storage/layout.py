@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from correlate.storage.ordering import by_service_and_trace
-from correlate.tables.schema import TABLES, Schema
+from correlate.tables.schema import DERIVED, TABLES, Schema
 
 HOUR_NS: Final = 3_600_000_000_000
 NO_HOUR: Final = -(1 << 40)
@@ -29,6 +29,7 @@ class Layout:
         prune: integer columns whose minimum and maximum per row group are kept in memory.
         key: columns that identify a row where repeats are harmless and dropped when files are merged.
         group_rows: rows of a row group, which is what a query for one span or trace reads at least.
+        unit: columns of what is written as a whole: of several writings only the latest (column ``written_ns``) counts.
         plain: columns written without a dictionary: values hardly repeat, or only in runs, which zstd sees by itself.
     """
 
@@ -40,11 +41,12 @@ class Layout:
     key: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
     group_rows: int = 16_384
+    unit: tuple[str, ...] = ()
 
     @property
     def schema(self) -> Schema:
         """The columns, as the rest of the program sees them."""
-        return TABLES[self.name]
+        return (TABLES | DERIVED)[self.name]
 
     @property
     def partition_by(self) -> list[str]:
@@ -60,6 +62,12 @@ class Layout:
         """The columns of the Delta table: those of the files, and the partitions."""
         partitions = [pa.field("date", pa.string()), pa.field("hour", pa.int8())]
         return pa.schema([*self.file_schema(), *(partitions if self.time_column else [])])
+
+    def current(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Rows without what was written again, and without what may be stored several times."""
+        if self.unit:
+            frame = frame.filter(pl.col("written_ns") == pl.col("written_ns").max().over(self.unit))
+        return frame.unique(self.key, keep="any") if self.key else frame
 
     def by_hour(self, frame: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
         """Split rows by partition: hours since the epoch, and their rows."""
@@ -144,6 +152,14 @@ LAYOUTS: Final[dict[str, Layout]] = {
             "frames", None, _sorted_by("service", "frame"), "service", ("service",), ("service", "frame"), ("frame",)
         ),
         Layout("series", None, _sorted_by("series"), "series", ("series",), ("series",), ("series",)),
+        Layout(
+            "observations",
+            "time_ns",
+            _sorted_by("service_id", "type", "kind", "instance", "key", "time_ns"),
+            "time_ns",
+            prune=("service_id", "time_ns", "duration_ns"),
+            unit=("service_id", "type", "time_ns"),
+        ),
     )
 }
-"""Every table of `tables.schema.TABLES`."""
+"""Every table of `tables.schema`."""

@@ -20,7 +20,7 @@ _LOG: Final = logging.getLogger(__name__)
 _NS_PER_S: Final = 1_000_000_000
 _SMALLEST_BYTES: Final = 256 << 10
 _GROWTH: Final = 8
-_COUNTED: Final = ("spans", "samples", "profiles")
+_COUNTED: Final = ("spans", "samples", "profiles", "observations")
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,4 +107,4 @@ def _slice(
 
 def _merged(layout: Layout, parts: list[pa.Table]) -> pl.DataFrame:
     rows = to_frame(pa.concat_tables(parts)).select(list(layout.schema)).cast(pl.Schema(layout.schema))
-    return layout.sort(rows.unique(layout.key, keep="any") if layout.key else rows)
+    return layout.sort(layout.current(rows))

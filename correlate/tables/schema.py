@@ -108,6 +108,33 @@ PROFILES: Final[Schema] = {
     "received_ns": pl.Int64,
 }
 
+OBSERVED_TOTAL, OBSERVED_SITE, OBSERVED_FUNCTION, OBSERVED_OPERATION = range(1, 5)
+"""What a row of OBSERVATIONS is about: everything, a call site that holds something, a function, an operation."""
+
+OBSERVATIONS: Final[Schema] = {
+    "service_id": pl.Int64,  # hash of the service name
+    "service": pl.String,
+    "type": pl.String,  # profile type id, "" for spans, "metric:<name>" for a Prometheus series
+    "instance": pl.Int64,  # hash of the process, 0: the service as a whole
+    "version": pl.String,  # service.version, "": not known, or several
+    "time_ns": pl.Int64,  # begin of the bucket
+    "duration_ns": pl.Int64,  # its length
+    "kind": pl.Int8,  # OBSERVED_*
+    "key": pl.Int64,  # hash of what it is about; 0 for everything, and for the small ones put together
+    "name": pl.String,  # of the instance, function or operation
+    "file": pl.String,
+    "line": pl.Int64,
+    "stack": pl.Int64,  # an example, see STACKS
+    "value": pl.Int64,  # sum over the bucket, of a function with what it calls; for what is held the mean of snapshots
+    "self": pl.Int64,  # of a function without what it calls
+    "floor": pl.Int64,  # smallest snapshot
+    "weight": pl.Int64,  # hits of the profiler, or number of snapshots
+    "instances": pl.Int64,  # number of processes that were seen
+    "spans": pl.Int64,  # number of requests: spans without a parent in the service
+    "busy_ns": pl.Int64,  # sum of their durations
+    "written_ns": pl.Int64,  # of several writings of a service, type and bucket only the latest counts
+}
+
 TABLES: Final[dict[str, Schema]] = {
     "spans": SPANS,
     "samples": SAMPLES,
@@ -116,3 +143,7 @@ TABLES: Final[dict[str, Schema]] = {
     "series": SERIES,
     "profiles": PROFILES,
 }
+"""Tables of what is received."""
+
+DERIVED: Final[dict[str, Schema]] = {"observations": OBSERVATIONS}
+"""Tables of what is worked out from it."""

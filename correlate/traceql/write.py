@@ -38,6 +38,11 @@ def of_operation(service: str, name: str) -> Query:
     return SpansWith(All((_is(SERVICE, service), _is(Intrinsic.NAME, name))))
 
 
+def of_service(service: str) -> Query:
+    """All spans of one service."""
+    return SpansWith(_is(SERVICE, service))
+
+
 def operation_of(query: Query) -> tuple[str, str] | None:
     """The service and the span name, if a query asks for one operation and nothing else."""
     if not isinstance(query, SpansWith) or not isinstance(query.condition, All):

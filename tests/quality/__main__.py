@@ -17,6 +17,8 @@ SCORES: Mapping[str, str] = {
     "unmixed": "tests.quality.unmixed:score",
     "recordings": "tests.quality.recordings:score",
     "significance": "tests.quality.significance:score",
+    "leaks": "tests.quality.leaks:score",
+    "goroutines": "tests.quality.goroutine_leaks:score",
 }
 """What can be scored, by name: a function of seeds that yields rows. To score more, add a line."""
 

@@ -74,8 +74,8 @@ def otava(series: MemorySeries) -> bool:
     value = _ten_minutes(series)
     if value.size < 12:
         return False
-    # One window over all: with shorter ones 0.8 raises ValueError when two change points fall together.
-    points, _ = compute_change_points(value, window_len=value.size, max_pvalue=0.001, min_magnitude=LEAST_RISE_RATIO)
+    # A list, not an array: with arrays 0.8 compares change points by their values and raises.
+    points, _ = compute_change_points(value.tolist(), window_len=50, max_pvalue=0.001, min_magnitude=LEAST_RISE_RATIO)
     return any(_rises(value, 0, int(point.index)) for point in points)
 
 

@@ -13,7 +13,8 @@ from scipy.signal import lfilter
 from correlate.detectors.leak_series import MemorySeries
 from correlate.detectors.leak_sites import SiteSeries
 from correlate.model.verdicts import Site
-from tests.truth.memory_shapes import F64, MB, SHAPES, Draft
+from tests.truth.memory_shapes import F64, MB, SHAPES, Draft, Shape
+from tests.truth.memory_systems import SYSTEMS
 
 HOUR_NS = 3_600 * 10**9
 MINUTE_NS = 60 * 10**9
@@ -71,7 +72,7 @@ def labelled_heap(shape: str, seed: int, leak_mb_per_hour: float = 0.0, hours: f
     count = int(rng.integers(200, 800))
     weights = rng.lognormal(0, 1.5, count)
     held = np.repeat((weights / weights.sum() * plain.value.min())[:, None], grown.size, axis=1)
-    held[0] += grown
+    held[0] += grown if shape not in SYSTEMS or SYSTEMS[shape].in_heap else 0.0
     held[1] += leaked
     noise = np.array([_ar1(rng, grown.size, 0.97, 1.0) for _ in range(count)])
     seen_bytes = np.maximum(held + noise * np.sqrt(held * (512 << 10)), 0)
@@ -107,8 +108,12 @@ def labelled(
     phase = rng.uniform(0, 24)
     requests = rng.uniform(200, 3000) * (1 + rng.uniform(0.1, 0.5) * np.sin(2 * np.pi * (t - phase) / 24))
     draft = Draft(rng, t, base, np.full(t.size, base), requests)
-    SHAPES[shape](draft, leak_mb_per_hour * MB)
+    _drawing(shape)(draft, leak_mb_per_hour * MB)
     return _finished(draft, shape, leak_mb_per_hour * MB, hours, traces)
+
+
+def _drawing(shape: str) -> Shape:
+    return SYSTEMS[shape].draw if shape in SYSTEMS else SHAPES[shape]
 
 
 def _finished(draft: Draft, shape: str, leak: float, hours: float, traces: bool) -> Labelled:
@@ -135,7 +140,7 @@ def _finished(draft: Draft, shape: str, leak: float, hours: float, traces: bool)
 
 
 def _onset(draft: Draft, shape: str, hours: float) -> float:
-    if shape == "leak begins later":
+    if shape in {"leak begins later", "leak after flag"}:
         return hours / 3
     return draft.deploys[0] if draft.deploys else 0.0
 

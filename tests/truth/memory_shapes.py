@@ -280,11 +280,11 @@ FRESH: dict[str, Shape] = {
     "accelerating": _accelerating,
     "pauses": _pauses,
 }
-"""A second set, written when the first one had been seen, and not run until thresholds were final."""
+"""A second set, written when the first one had been seen; nothing was chosen by looking at these shapes."""
 
 SHAPES = TUNING | HELD_OUT | FRESH
 
-LATE = {"deploy": 36.0, "leak begins later": 36.0}
+LATE = {"deploy": 36.0, "leak begins later": 36.0, "leak after flag": 36.0}
 """Shapes whose leak begins late: how long they last, so that the leak lasts about a day too."""
 
 HARMLESS = tuple(name for name in TUNING if name != "leak begins later")

@@ -106,7 +106,7 @@ def test_a_span_without_data_says_which_reason(client_of: Callable[..., AppClien
 
 def test_a_span_labelled_at_its_root_names_the_root(client_of: Callable[..., AppClient]) -> None:
     """The document carries the id to ask for."""
-    document = problem(client_of(shop(), cpu()), 404, f"/api/v1/spans/{TRACE_HEX}/{CHILD}/profile")
+    document = problem(client_of(shop(), cpu()), 404, f"/api/v1/spans/{TRACE_HEX}/{CHILD}/profile", method="label")
     assert (document["reason"], document["local_root"]) == ("labelled at its local root only", ROOT)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from correlate.detectors.leak import DEMO, PRODUCTION, SiteSeries, judge, judge_baseline, judge_sites, judge_total
-from correlate.detectors.verdicts import Site, Tier
+from correlate.model.verdicts import Site, Tier
 from tests.support.memory_series import HOURS, MB, START_NS, series
 
 BASE = np.full(HOURS.size, 200 * MB)
@@ -39,8 +39,9 @@ def test_a_leak_pages_with_its_rate_and_the_time_to_the_limit() -> None:
 
 def test_a_near_limit_pages_earlier() -> None:
     """Where the limit is three hours away nobody should wait for ten hours of evidence."""
-    fast = series((BASE + 40 * MB * HOURS)[:400], limit_bytes=520 * MB)
-    without = series((BASE + 40 * MB * HOURS)[:400])
+    load = np.full(HOURS.size, 100.0)
+    fast = series((BASE + 40 * MB * HOURS)[:460], requests=load, limit_bytes=560 * MB)
+    without = series((BASE + 40 * MB * HOURS)[:460], requests=load)
     assert [judged and judged.tier for judged in (judge_total(fast), judge_total(without))] == [Tier.PAGE, Tier.WATCH]
 
 

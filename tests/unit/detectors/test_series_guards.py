@@ -7,7 +7,7 @@ import pytest
 
 from correlate.detectors.leak import PRODUCTION, MemorySeries, explain_total
 from correlate.detectors.leak_options import HOUR_S
-from correlate.detectors.verdicts import Tier
+from correlate.model.verdicts import Tier
 from tests.support.memory_series import HOURS, MB, series
 
 BASE = np.full(HOURS.size, 200 * MB)
@@ -60,3 +60,8 @@ def test_a_plain_leak_passes_all() -> None:
     found = explain_total(series(BASE + 5 * MB * T, requests=np.full(T.size, 100.0)), PRODUCTION)
     assert found.tier is Tier.PAGE
     assert {guard.name for guard in found.guards} >= set(SHAPES) | {"confirmed"}
+
+
+def test_creep_is_a_watch() -> None:
+    """Growth with the root of time bends: held back from paging by its bend alone."""
+    assert failing(series(BASE + 45 * MB * np.sqrt(T))) == ["bend"]
