@@ -14,8 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from correlate.doctor.checklist import Forwarding, Practices
 from correlate.doctor.endpoints import Endpoint
+from correlate.model.alert_policy import AlertConfig
 from correlate.model.forward import Target
-from correlate.ports import Clock, Part
+from correlate.ports import AlertBooks, Clock, Part
+from correlate.services.alert_flow import AlertFlow
+from correlate.services.alerts import Alerts
 from correlate.services.answers import Profile
 from correlate.services.breakdown import Breakdowns
 from correlate.services.catalogue import Catalogue
@@ -32,11 +35,14 @@ from correlate.services.health import Health
 from correlate.services.ingest import AcceptedTimes, Ingest
 from correlate.services.letters import Replay
 from correlate.services.links import LinkMaker
+from correlate.services.notify import Notify, NotifyBooks
+from correlate.services.notify_metrics import NotifyMetrics
 from correlate.services.on_demand import Fetcher, Fetching
 from correlate.services.pipeline_metrics import PipelineMetrics
 from correlate.services.pull import Pull
 from correlate.services.pull_run import Means
 from correlate.services.pulling import Books
+from correlate.services.receivers import Receivers
 from correlate.services.render import Format, Rendered, render
 from correlate.services.source_metrics import SourceMetrics
 from correlate.services.sources import Sources
@@ -47,8 +53,11 @@ from correlate.storage.maintenance import MaintenanceOptions
 from correlate.storage.metrics import LakeMetrics
 from correlate.storage.outbox import DiskOutbox
 from correlate.storage.state import State, open_state
+from correlate.storage.state_alerts import SqlAlertBook
 from correlate.storage.state_letters import SqlDeadLetters
+from correlate.storage.state_notifications import SqlNotificationOutbox
 from correlate.storage.state_pulls import SqlLeases, SqlWatermarks
+from correlate.storage.state_silences import SqlFeedback, SqlSilences
 from correlate.storage.state_sources import SqlSourceStatuses
 
 _CREDENTIALS: Final = frozenset({"token", "token_file", "user", "headers"})
@@ -85,6 +94,10 @@ class Services:
         replay: tries again what could not be read.
         upkeep: maintenance, for one of many processes.
         sources: how the sources are.
+        alerts: what people do with alerts.
+        alert_flow: from verdicts to alerts, and to what receivers are to be told.
+        notify: tells receivers.
+        receivers: tries receivers out.
         clock: the time of day.
         metrics: where doors and stores register what they count.
     """
@@ -106,6 +119,10 @@ class Services:
     replay: Replay
     upkeep: Upkeep
     sources: Sources
+    alerts: Alerts
+    alert_flow: AlertFlow
+    notify: Notify
+    receivers: Receivers
     clock: Clock
     metrics: CollectorRegistry
 
@@ -114,9 +131,9 @@ class Services:
         """How people reach the HTTP port."""
         return self.links.public_url
 
-    def render(self, profile: Profile, wanted: Format, *, max_nodes: int, plotlyjs_url: str | None = None) -> Rendered:
+    def render(self, profile: Profile, wanted: Format, *, max_nodes: int) -> Rendered:
         """Give a profile its outward form, with links."""
-        return render(profile, wanted, links=self.links, max_nodes=max_nodes, plotlyjs_url=plotlyjs_url)
+        return render(profile, wanted, links=self.links, max_nodes=max_nodes)
 
 
 @contextmanager
@@ -141,6 +158,7 @@ def running(settings: Settings, *, clock: Clock | None = None, maintain: bool = 
             stack.callback(lake.maintenance.stop)
         services = _wire(settings, lake, state, clock)
         stack.callback(services.forward.close)
+        stack.callback(services.notify.close)
         yield services
 
 
@@ -165,6 +183,14 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
     explain = Fetching(Explain(lake, skew_ns=skew_ns), Fetcher(ingest, lake, skew_ns=skew_ns))
     grafana = settings.grafana
     holder = _process_name()
+    alert_books = AlertBooks(
+        SqlAlertBook(state), SqlSilences(state), SqlFeedback(state), SqlNotificationOutbox(state, clock)
+    )
+    alert_config = AlertConfig(receivers=tuple(each.route() for each in settings.receivers))
+    receivers = Receivers(alert_config.receivers, alert_books, state, clock)
+    told = NotifyBooks(alert_books.outbox, alert_books.alerts, books.leases, receivers.note_test)
+    notify = Notify(told, clock, holder=holder)
+    metrics.register(NotifyMetrics(notify, alert_books.outbox, clock))
     cohorts = CohortProfiles(lake, Cohorts(lake), skew_ns=skew_ns)
     return Services(
         settings=settings,
@@ -176,7 +202,7 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
         cohorts=cohorts,
         compare=Compare(cohorts),
         catalogue=Catalogue(lake, skew_ns=skew_ns),
-        doctor=Doctor(lake, clock, partial(_practices, settings, forward, books), skew_ns=skew_ns),
+        doctor=Doctor(lake, clock, partial(_practices, settings, forward, books, receivers), skew_ns=skew_ns),
         health=Health(lake.probes),
         links=LinkMaker(
             settings.resolved_public_url, grafana.url, grafana.tempo_uid, grafana.pyroscope_uid, grafana.org_id
@@ -186,19 +212,26 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
         replay=Replay(ingest, lake, books.letters),
         upkeep=Upkeep(lake.maintenance, books.leases, holder),
         sources=sources,
+        alerts=Alerts(alert_books, alert_config, clock),
+        alert_flow=AlertFlow(alert_books, alert_config, clock),
+        notify=notify,
+        receivers=receivers,
         clock=clock,
         metrics=metrics,
     )
 
 
-def _practices(settings: Settings, forward: Forward, books: Books) -> Practices:
+def _practices(settings: Settings, forward: Forward, books: Books, receivers: Receivers) -> Practices:
     """How this installation is run, for the doctor's checklist."""
     guarded = {str(each.get("name")) for each in settings.sources if _CREDENTIALS & each.keys()}
     scraped = [each for each in books.statuses.all() if each.configured and each.kind == "pprof"]
     places = {(each.source, place) for each in scraped for place in _urls(each.parts) or each.place.split(", ")}
+    named = tuple(each.name for each in settings.receivers)
     return Practices(
         retention_days=settings.retention_days,
         retention_is_set="retention_days" in settings.model_fields_set,
+        alert_receivers=named or None,
+        receivers_tested=tuple(name for name in named if receivers.tested_ns(name)),
         forwards=tuple(
             Forwarding(lane.target.name, lane.counters.delivered, lane.counters.problem) for lane in forward.lanes
         ),

@@ -26,6 +26,7 @@ from pydantic_settings import (
 from correlate.errors import ConfigError
 from correlate.model.forward import CARRIED, ForwardSignal, Target, TargetKind, WhenFull
 from correlate.model.pipeline import SERVICE_KEYS, TYPE_KEY, Action, ActionKind, Condition, Matcher, Signal, Step
+from correlate.settings_receivers import ReceiverSettings, names_once
 from correlate.tables.pipeline import pattern_problem
 
 _AWS: Final = (
@@ -221,6 +222,7 @@ class Settings(BaseSettings):
     sources_file: Path | None = Field(None, description="YAML file with a list `sources`, instead of naming them here")
     pipeline: list[StepSettings] = Field(default_factory=list, description="filters and changes on the way in")
     forward: list[ForwardSettings] = Field(default_factory=list, repr=False, description="who gets what came in")
+    receivers: list[ReceiverSettings] = Field(default_factory=list, repr=False, description="who is told about alerts")
     grafana: GrafanaSettings = Field(default_factory=lambda: GrafanaSettings.model_validate({}))
 
     @field_validator("forward")
@@ -230,6 +232,13 @@ class Settings(BaseSettings):
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"several targets are called {', '.join(repeated)}")
         return forward
+
+    @field_validator("receivers")
+    @classmethod
+    def _receivers_once(cls, receivers: list[ReceiverSettings]) -> list[ReceiverSettings]:
+        if repeated := names_once(receivers):
+            raise ValueError(f"several receivers are called {', '.join(repeated)}")
+        return receivers
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -1,4 +1,4 @@
-"""Commands for sources, workers and dead letters; `correlate` finds them by entry points."""
+"""Commands for sources, workers, dead letters and alerts; `correlate` finds them by entry points."""
 
 import logging
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ DataDirOption = Annotated[Path | None, typer.Option("--data-dir", help="folder o
 SourceOption = Annotated[str | None, typer.Option("--source", help="only of this source")]
 
 sources = typer.Typer(help="Systems that data is pulled from.", no_args_is_help=True)
+alerts = typer.Typer(help="Alerts and those who are told about them.", no_args_is_help=True)
 dead_letters = typer.Typer(help="What could not be read: list it, save it, try it again.", no_args_is_help=True)
 
 
@@ -94,6 +95,49 @@ def replay(source: SourceOption = None, config: ConfigOption = None, data_dir: D
     Console().print(text + (f", {done.without_body} without a body to try" if done.without_body else ""))
     if done.failed:
         raise typer.Exit(1)
+
+
+@alerts.command("list")
+def list_alerts(
+    resolved: Annotated[bool, typer.Option("--resolved", help="those that are over too")] = False,
+    service: Annotated[str | None, typer.Option("--service", help="only of this service")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Show what fires and what is watched, and how it goes with those who are told."""
+    from workers.alerting import print_alerts
+
+    with _services(config, data_dir) as services:
+        print_alerts(services, Console(), service=service, resolved=resolved, limit=limit)
+
+
+@alerts.command("test")
+def try_out(
+    names: Annotated[list[str] | None, typer.Argument(help="which receivers; none: all")] = None,
+    end: Annotated[bool, typer.Option("--end", help="tell that the test alert is over, too")] = False,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Send a test alert to receivers, now, and say what happened; the exit code is 1 when one did not take it."""
+    from workers.alerting import try_receivers
+
+    with _services(config, data_dir) as services:
+        if not try_receivers(services, names or [], Console(), end=end):
+            raise typer.Exit(1)
+
+
+@alerts.command()
+def resend(
+    receiver: Annotated[str | None, typer.Argument(help="whose; none: all")] = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Put notifications that were given up on their way again, unless their alerts are over by now."""
+    with _services(config, data_dir) as services:
+        done = services.receivers.resend(receiver)
+    over = f", {done.over} left, since their alerts are over by now" if done.over else ""
+    Console().print(f"{done.revived} on their way again{over}")
 
 
 @contextmanager

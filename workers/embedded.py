@@ -20,18 +20,18 @@ _START_S: Final = 10.0
 
 @contextmanager
 def running(services: Services) -> Iterator[None]:
-    """Pull the configured sources until the block is left; without sources nothing is started.
+    """Pull the configured sources and tell the configured receivers until the block is left; without any: nothing.
 
     Raises:
-        ConfigError: the sources are wrong; the message lists every mistake.
+        ConfigError: the sources or receivers are wrong; the message lists every mistake.
         StoreError: the state database failed.
     """
     with runtime_of(services) as runtime:
-        if not runtime.plans:
+        if not (runtime.plans or runtime.recipients):
             yield
             return
         app = create_app(services.settings.broker_url, runtime)
-        entries = schedule.pulls(list(runtime.plans.values()))
+        entries = [*schedule.pulls(list(runtime.plans.values())), *(schedule.NOTIFYING if runtime.recipients else ())]
         with _worker(app, services), _clock(schedule.beat(app, entries)):
             schedule.ask_now(app, entries)
             yield
@@ -60,6 +60,7 @@ def _worker(app: App, services: Services) -> Iterator[None]:
         yield
     finally:
         services.pull.stop()
+        services.notify.stop()
         state.should_stop = 0  # how Celery tells a worker's loop to end
         thread.join()
         services.pull.close()

@@ -6,6 +6,7 @@ PULL: Final = "correlate.pull"
 COMPACT: Final = "correlate.compact"
 EXPIRE: Final = "correlate.expire"
 REPLAY: Final = "correlate.replay"
+NOTIFY: Final = "correlate.notify"
 
 QUEUE: Final = "correlate"
 """Whose tasks any worker may do."""

@@ -28,6 +28,7 @@ def run_worker(settings: Settings) -> None:
 
         def stop(**_: object) -> None:
             services.pull.stop()
+            services.notify.stop()
 
         signals.worker_shutting_down.connect(stop)
         app.Worker(
@@ -51,7 +52,8 @@ def run_beat(settings: Settings) -> None:
     """
     _check_broker(settings)
     with sources_of(settings, bootstrap.SystemClock()) as sources:
-        entries = [*schedule.pulls(sources), *schedule.MAINTENANCE]
+        told = schedule.NOTIFYING if settings.receivers else ()
+        entries = [*schedule.pulls(sources), *schedule.MAINTENANCE, *told]
         app = create_app(settings.broker_url)
         service = schedule.beat(app, entries)
         for number in (signal.SIGINT, signal.SIGTERM):

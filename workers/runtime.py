@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from connectors import receivers
 from connectors.registry import ConfiguredSource, build, read_file
-from correlate import bootstrap
-from correlate.errors import NotFound
+from correlate import __version__, bootstrap
+from correlate.errors import NotFound, StoreError
 from correlate.ports import Clock, SourceStatus
+from correlate.ports.receivers import Recipient
 from correlate.services.pulling import Plan
 from correlate.settings import Settings
 
@@ -24,10 +26,12 @@ class Runtime:
     Attributes:
         services: composed by correlate.
         plans: the sources by name.
+        recipients: who is told about alerts.
     """
 
     services: bootstrap.Services
     plans: MappingProxyType[str, Plan]
+    recipients: tuple[Recipient, ...] = ()
 
     def pull(self, source: str) -> None:
         """Pull what is due of a source.
@@ -40,6 +44,16 @@ class Runtime:
             raise NotFound(f"source {source!r} is not configured here; do all processes have the same configuration?")
         report = self.services.pull.once(self.plans[source])
         _LOG.debug("pull of %s: %s", source, report)
+
+    def notify(self) -> None:
+        """Decide who is to be told about alerts, and tell them what is due; the next turn comes soon if it fails."""
+        try:
+            self.services.alert_flow.plan()
+            report = self.services.notify.due(self.recipients)
+        except StoreError as exc:
+            _LOG.warning("nobody could be told about alerts: %s", exc)
+        else:
+            _LOG.debug("told about alerts: %s", report)
 
 
 @contextmanager
@@ -59,16 +73,33 @@ def sources_of(settings: Settings, clock: Clock) -> Iterator[Sequence[Configured
 
 
 @contextmanager
+def recipients_of(settings: Settings, clock: Clock) -> Iterator[tuple[Recipient, ...]]:
+    """The configured receivers of alerts, closed at the end.
+
+    Raises:
+        ConfigError: the message lists every mistake.
+    """
+    means = receivers.Means(clock, settings.resolved_public_url, settings.grafana.org_id, __version__)
+    recipients = receivers.build([each.delivery for each in settings.receivers], means)
+    try:
+        yield tuple(recipients)
+    finally:
+        for recipient in recipients:
+            recipient.close()
+
+
+@contextmanager
 def runtime_of(services: bootstrap.Services) -> Iterator[Runtime]:
     """What the tasks of a process work with; the sources are noted as configured.
 
     Raises:
-        ConfigError: the sources are wrong; the message lists every mistake.
+        ConfigError: the sources or the receivers are wrong; the message lists every mistake.
         StoreError: the state database failed.
     """
-    with sources_of(services.settings, services.clock) as sources:
+    settings, clock = services.settings, services.clock
+    with sources_of(settings, clock) as sources, recipients_of(settings, clock) as recipients:
         services.books.statuses.configure([SourceStatus(each.name, each.kind, each.place) for each in sources])
-        yield Runtime(services, MappingProxyType({each.name: plan_of(each) for each in sources}))
+        yield Runtime(services, MappingProxyType({each.name: plan_of(each) for each in sources}), recipients)
 
 
 def plan_of(configured: ConfiguredSource) -> Plan:

@@ -13,6 +13,7 @@ from workers import names
 
 _LOG: Final = logging.getLogger(__name__)
 _MAINTENANCE_S: Final = 60.0
+_NOTIFY_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ MAINTENANCE: Final = (
     Entry("expire", names.EXPIRE, _MAINTENANCE_S),
 )
 """For processes that share a lake; one that serves alone does it in a thread."""
+
+
+NOTIFYING: Final = (Entry("notify", names.NOTIFY, _NOTIFY_S),)
+"""Where somebody is to be told about alerts."""
 
 
 class Pulled(Protocol):

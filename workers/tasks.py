@@ -33,6 +33,12 @@ def replay(task: Handled, source: str | None = None) -> None:
     _runtime(task).services.replay.all(source)
 
 
+@shared_task(bind=True, base=Handled, name=names.NOTIFY)
+def notify(task: Handled) -> None:
+    """Decide who is to be told about alerts, and tell them what is due."""
+    _runtime(task).notify()
+
+
 def _runtime(task: Handled) -> Runtime:
     app = task.app
     if not isinstance(app, App) or app.runtime is None:

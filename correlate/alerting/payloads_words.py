@@ -119,8 +119,12 @@ def _plain(value: float) -> str:
 
 
 def figures_of(alert: Alert) -> dict[str, str]:
-    """The figures of a verdict for people."""
-    return dict(quantity(name, value) for name, value in alert.verdict.figures.items())
+    """The figures of a verdict for people; where two would have one name, the second keeps its unit in it."""
+    told: dict[str, str] = {}
+    for name, value in alert.verdict.figures.items():
+        short, text = quantity(name, value)
+        told[short if short not in told else clean(name.replace("_", " "))] = text
+    return told
 
 
 def hours_left(alert: Alert) -> float | None:

@@ -13,7 +13,7 @@ from correlate.api.receivers.intake import Intake
 from correlate.api.receivers.otlp_http import build_otlp_router
 from correlate.api.receivers.pyroscope import build_pyroscope_router
 from correlate.api.receivers.telemetry import ReceiverMetrics, RefusalLog
-from correlate.api.routes import breakdown, catalogue, cohorts, compare, doctor, frames, health, sources, spans
+from correlate.api.routes import alerts, breakdown, catalogue, cohorts, compare, doctor, frames, health, sources, spans
 from correlate.bootstrap import Services
 
 _DESCRIPTION = """Joins traces and profiles: the flame graph of any span, with samples, coverage and confidence.
@@ -40,7 +40,7 @@ def create_app(services: Services, intake: Intake | None = None) -> FastAPI:
     app = FastAPI(title="correlate", version=__version__, description=_DESCRIPTION)
     app.state.services = services
     errors.install(app)
-    for routes in (spans, breakdown, cohorts, compare, frames, catalogue, doctor, sources):
+    for routes in (spans, breakdown, cohorts, compare, frames, catalogue, doctor, sources, alerts):
         app.include_router(routes.router, prefix="/api/v1", responses=errors.documented(422, 503))
     app.include_router(health.router)
     app.include_router(pages.router)

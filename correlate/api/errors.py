@@ -19,6 +19,7 @@ PROBLEM = "application/problem+json"
 _MEANINGS = {
     400: "an id, a time or a profile type cannot be read; `detail` shows a good one",
     404: "there is no such thing; for a profile `reason` says why",
+    413: "the body of the request is too large; `detail` names the limit",
     422: "a parameter is missing or not allowed; `detail` names it",
     503: "the store cannot answer now; ask again",
 }
@@ -70,6 +71,7 @@ def _http(request: Request, exc: Exception) -> Response:
     advice = {
         404: f"{what}: there is nothing at this address; /docs describes the API",
         405: f"{what}: this address takes {headers.get('Allow', 'another method')}",
+        413: f"{what}: the body is larger than this address takes",
     }
     return problem(exc.status_code, str(exc.detail), advice.get(exc.status_code, what), headers=headers or None)
 

@@ -1,106 +1,117 @@
-"""Where the query commands get their answers: a running server, or the lake itself."""
+"""Where the query commands get their answers: a running server, or the same application over the lake itself."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 import httpx
 import orjson
 
 from correlate import bootstrap
-from correlate.errors import ConfigError, CorrelateError, NotFound
-from correlate.model.answers import Method, Scope
-from correlate.model.ids import parse_span_id, parse_trace_id
-from correlate.services.doctor_report import report
-from correlate.services.render import Format
+from correlate.errors import BadQuery, ConfigError, CorrelateError, NoProfile, NotFound, StoreError
 from correlate.settings import Settings
 
-_TIMEOUT_S = 60.0
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+Params = Mapping[str, str]
+
+_TIMEOUT_S = 120.0
+_KINDS = {400: BadQuery, 404: NotFound, 422: BadQuery, 503: StoreError}
 
 
-class Backend(Protocol):
-    """Answers as the REST API words them."""
+class Client(Protocol):
+    """What is asked: `httpx.Client`, or `InProcess`."""
 
-    def profile(self, trace_id: str, span_id: str, params: dict[str, str]) -> bytes:
-        """The profile of a span in the format that ``params["format"]`` names."""
+    def get(self, url: str, /, *, params: Any = None) -> httpx.Response:
+        """GET a path."""
         ...
+
+
+class Backend:
+    """Answers as the REST API words them, whoever gives them."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def get(self, path: str, params: Params | None = None) -> bytes:
+        """The body of an answer.
+
+        Args:
+            path: beneath ``/api/v1``.
+            params: of the query; empty ones are left out.
+
+        Raises:
+            NoProfile: there is none; says why.
+            NotFound: there is no such thing.
+            BadQuery: a parameter cannot be understood.
+            CorrelateError: the server could not answer.
+        """
+        answer = self._client.get(f"/api/v1{path}", params={key: text for key, text in (params or {}).items() if text})
+        if answer.is_success:
+            return answer.content
+        raise _error(answer)
+
+    def json(self, path: str, params: Params | None = None) -> dict[str, Any]:
+        """An answer that is a JSON object; see `get`."""
+        found: dict[str, Any] = orjson.loads(self.get(path, params))
+        return found
+
+    def profile(self, trace_id: str, span_id: str, params: Params) -> bytes:
+        """The profile of a span in the format that ``params["format"]`` names."""
+        return self.get(f"{span_path(trace_id, span_id)}/profile", params)
 
     def services(self) -> list[dict[str, Any]]:
         """All services."""
-        ...
+        found: list[dict[str, Any]] = self.json("/services")["services"]
+        return found
 
     def operations(self) -> list[dict[str, Any]]:
         """All operations."""
-        ...
+        found: list[dict[str, Any]] = self.json("/operations")["operations"]
+        return found
 
     def doctor(self, service: str | None) -> dict[str, Any]:
         """What is wrong with the correlation of one service, or of all."""
-        ...
+        return self.json("/doctor", {"service": service or ""})
 
 
-class RemoteBackend:
-    """A running server, over HTTP."""
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """The application within this process, without a socket."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+    app: "FastAPI"
 
-    def profile(self, trace_id: str, span_id: str, params: dict[str, str]) -> bytes:
-        """Ask the server to render."""
-        return self._get(f"/api/v1/spans/{trace_id}/{span_id}/profile", params)
+    def get(self, url: str, /, *, params: Any = None) -> httpx.Response:
+        """GET a path."""
+        return asyncio.run(self._get(url, params))
 
-    def services(self) -> list[dict[str, Any]]:
-        """Ask the server."""
-        found: list[dict[str, Any]] = orjson.loads(self._get("/api/v1/services", {}))["services"]
-        return found
-
-    def operations(self) -> list[dict[str, Any]]:
-        """Ask the server."""
-        found: list[dict[str, Any]] = orjson.loads(self._get("/api/v1/operations", {}))["operations"]
-        return found
-
-    def doctor(self, service: str | None) -> dict[str, Any]:
-        """Ask the server."""
-        params = {} if service is None else {"service": service}
-        found: dict[str, Any] = orjson.loads(self._get("/api/v1/doctor", params))
-        return found
-
-    def _get(self, path: str, params: dict[str, str]) -> bytes:
-        answer = self._client.get(path, params=params)
-        if answer.is_success:
-            return answer.content
-        kind = NotFound if answer.status_code == httpx.codes.NOT_FOUND else CorrelateError
-        raise kind(_detail(answer))
+    async def _get(self, url: str, params: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get(url, params=params)
 
 
-class LocalBackend:
-    """The lake of this machine, opened by this process."""
+def span_path(trace_id: str, span_id: str) -> str:
+    """Where the answers about a span are."""
+    return f"/spans/{quote(trace_id, safe='')}/{quote(span_id, safe='')}"
 
-    def __init__(self, services: bootstrap.Services) -> None:
-        self._services = services
 
-    def profile(self, trace_id: str, span_id: str, params: dict[str, str]) -> bytes:
-        """Explain and render here."""
-        found = self._services.explain.span_profile(
-            parse_trace_id(trace_id),
-            parse_span_id(span_id),
-            wanted_type=params["type"],
-            scope_wanted=Scope(params["scope"]),
-            method=Method(params["method"]),
+def slow_path(service: str, operation: str) -> str:
+    """Where the comparison of an operation's slow spans with the others is.
+
+    Raises:
+        BadQuery: the service's name cannot stand in an address.
+    """
+    if "/" in service or not operation:
+        raise BadQuery(
+            f"{service!r} {operation!r} cannot stand in an address: use `correlate compare` with two queries"
         )
-        return self._services.render(found, Format(params["format"]), max_nodes=int(params["max_nodes"])).body
-
-    def services(self) -> list[dict[str, Any]]:
-        """From the catalogue."""
-        return self._services.catalogue.services().to_dicts()
-
-    def operations(self) -> list[dict[str, Any]]:
-        """From the catalogue."""
-        return self._services.catalogue.operations().to_dicts()
-
-    def doctor(self, service: str | None) -> dict[str, Any]:
-        """Examine here."""
-        return report(self._services.doctor.examine(service))
+    return f"/operations/{quote(service, safe='')}/{quote(operation, safe='')}/slow"
 
 
 @contextmanager
@@ -114,7 +125,7 @@ def backend(settings: Settings, url: str | None, data_dir: Path | None) -> Itera
         base = (url or settings.resolved_public_url).rstrip("/")
         with httpx.Client(base_url=base, timeout=_TIMEOUT_S) as client:
             if _answers(client):
-                yield RemoteBackend(client)
+                yield Backend(client)
                 return
         if url is not None:
             raise ConfigError(f"nothing answers at {base}: is `correlate serve` running there?")
@@ -123,8 +134,10 @@ def backend(settings: Settings, url: str | None, data_dir: Path | None) -> Itera
             f"there is no server at {settings.resolved_public_url} and no lake in {settings.resolved_lake_url}: "
             "start `correlate serve`, or name a server with --url or a folder with --data-dir"
         )
+    from correlate.api.app import create_app
+
     with bootstrap.running(settings) as services:
-        yield LocalBackend(services)
+        yield Backend(InProcess(create_app(services)))
 
 
 def _may_exist(lake_url: str) -> bool:
@@ -139,8 +152,13 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
-def _detail(answer: httpx.Response) -> str:
+def _error(answer: httpx.Response) -> CorrelateError:
+    """The error that the server ran into, as far as its answer tells."""
     try:
-        return str(orjson.loads(answer.content)["detail"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return f"the server answered {answer.status_code}: {answer.text[:200]}"
+        problem = orjson.loads(answer.content)
+        detail, reason = str(problem["detail"]), problem.get("reason")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        detail, reason = f"the server answered {answer.status_code}: {answer.text[:200]}", None
+    if reason:
+        return NoProfile(detail, reason=str(reason))
+    return _KINDS.get(answer.status_code, CorrelateError)(detail)

@@ -9,12 +9,13 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from correlate import bootstrap
 from correlate.api.server import Addresses
-from correlate.cli import query
-from correlate.cli.backend import RemoteBackend
+from correlate.cli import comparing, query
+from correlate.cli.backend import Backend, slow_path
 from correlate.cli.serve import serve
 from correlate.demo import loading, replay, traffic
 from correlate.errors import CorrelateError
@@ -62,9 +63,19 @@ def _replay_and_print(services: bootstrap.Services, url: str, console: Console) 
     _replay(services, url, console)
     with httpx.Client(base_url=url, timeout=60.0) as client:
         span = _most_telling_span(client)
-        query.print_span(RemoteBackend(client), span["trace_id"], span["span_id"], _PARAMS, console)
+        source = Backend(client)
+        query.print_span(source, span["trace_id"], span["span_id"], _PARAMS, console)
+        _print_slow(source, span, services.public_url, console)
     again = f"correlate span {span['trace_id']} {span['span_id']} --url {url}"
     console.print(f"\nAsk again with  [bold]{again}[/]", soft_wrap=True, highlight=False)
+
+
+def _print_slow(source: Backend, span: dict[str, Any], public_url: str, console: Console) -> None:
+    """What the slow spans of the same operation do differently, in words."""
+    path = slow_path(span["service"], span["name"])
+    console.print(f"\nWhat do slow [bold]{escape(span['name'])}[/] do differently?")
+    comparing.print_sentences(source.json(path), console, most=2)
+    console.print(f"{public_url}{path}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 _PARAMS = {"type": "cpu", "scope": "subtree", "method": "auto", "max_nodes": "16384"}

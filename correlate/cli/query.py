@@ -1,7 +1,9 @@
-"""`correlate span` and `correlate services`."""
+"""What the query commands share: asking, files, and answers with a flame graph; and `correlate services`."""
 
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,17 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from correlate.cli import flame_text
+from correlate.cli import flame_text, tables
 from correlate.cli.backend import Backend, backend
 from correlate.errors import ConfigError
 from correlate.flame import columns
 from correlate.flame.labels import printable_one
+from correlate.flame.tree import Tree
 from correlate.services.render import Format
 from correlate.settings import Settings
 from correlate.units import human
 
+_TOP = 8
 _SUFFIXES = {
     ".json": Format.JSON,
     ".html": Format.HTML,
@@ -33,9 +37,27 @@ _SUFFIXES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for.
+
+    Attributes:
+        path: beneath ``/api/v1``.
+        params: of the query, without the format.
+    """
+
+    path: str
+    params: Mapping[str, str]
+
+
 def opened(settings: Settings, url: str | None, data_dir: Path | None) -> AbstractContextManager[Backend]:
     """The source of answers that the options mean."""
     return backend(settings, url, data_dir)
+
+
+def chosen(wanted: Format | None, *, as_json: bool) -> Format | None:
+    """The format that ``--format`` and ``--json`` ask for together."""
+    return Format.JSON if as_json and wanted is None else wanted
 
 
 def format_of(output: Path | None) -> Format:
@@ -49,47 +71,118 @@ def format_of(output: Path | None) -> Format:
     return _SUFFIXES[output.suffix]
 
 
-def write_span(source: Backend, trace_id: str, span_id: str, params: dict[str, str], output: Path | None) -> None:
-    """Write a span's profile to a file, or to standard output."""
-    body = source.profile(trace_id, span_id, params)
+def answer(
+    source: Backend,
+    asked: Asked,
+    wanted: Format | None,
+    output: Path | None,
+    show: Callable[[dict[str, Any]], None],
+) -> None:
+    """Ask, and write the answer: in a format, to a file or to standard output, else for people.
+
+    Args:
+        source: who is asked.
+        asked: what.
+        wanted: the format; None: that of the file, or for people where there is none.
+        output: the file.
+        show: prints the answer for people.
+
+    Raises:
+        ConfigError: the file's name does not tell the format.
+    """
+    if wanted is None and output is None:
+        with waiting():
+            found = source.json(asked.path, asked.params)
+        show(found)
+        return
+    form = wanted or format_of(output)
+    with waiting():
+        body = source.get(asked.path, {**asked.params, "format": form.value})
     if output is None:
         sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
     else:
         output.write_bytes(body)
 
 
-def print_span(source: Backend, trace_id: str, span_id: str, params: dict[str, str], console: Console) -> None:
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Something that moves while an answer is waited for, where a person watches."""
+    with Console(stderr=True).status("asking …"):
+        yield
+
+
+def print_span(source: Backend, trace_id: str, span_id: str, params: Mapping[str, str], console: Console) -> None:
     """Draw a span's profile in the terminal."""
-    answer = orjson.loads(source.profile(trace_id, span_id, params | {"format": "json"}))
-    print_answer(answer, console)
+    print_answer(orjson.loads(source.profile(trace_id, span_id, {**params, "format": "json"})), console)
 
 
 def print_answer(answer: dict[str, Any], console: Console) -> None:
-    """Print a JSON answer: what is known, the flame graph, where to go next."""
+    """Print the JSON answer of a span or a cohort: what is known, the flame graph, where to go next."""
     tree = columns.parse(answer["flamegraph"])
-    console.print(Group(_facts(answer), Text(), flame_text.render(tree, answer["unit"]), Text()))
+    frames = answer.get("frames") or []
+    print_doubts(answer, console)
+    console.print(Group(_facts(answer), Text(), _drawn(tree, answer, top_count=0 if frames else _TOP), Text()))
+    if frames:
+        console.print(tables.shares(frames, answer["unit"]), Text())
     for name, url in answer["links"].items():
         if url:
             label = name.replace("_", " ")
             console.print(f"{label:>15}  {url}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
+def print_doubts(answer: dict[str, Any], console: Console, whose: str = "") -> None:
+    """Say first that an answer is not exact, where it is not."""
+    sure = answer["confidence"]
+    if sure["level"] == "exact":
+        return
+    what = f"{whose}{sure['level']}, not exact, by {answer['method']}"
+    bound = f"up to {sure['error_bound']:.0%} of the total may belong elsewhere"
+    text = f"{what[:1].upper()}{what[1:]}: {bound}."
+    console.print(Text(text, style="bold yellow"), soft_wrap=True)
+
+
+def _drawn(tree: Tree, answer: dict[str, Any], top_count: int) -> flame_text.FlameText:
+    return flame_text.render(tree, answer["unit"], top_count=top_count)
+
+
 def _facts(answer: dict[str, Any]) -> Table:
-    span, coverage, confidence = answer["span"], answer["coverage"], answer["confidence"]
+    coverage, confidence = answer["coverage"], answer["confidence"]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", style="dim")
     grid.add_column(overflow="fold")
-    name = Text(printable_one(span["name"] or "(no name)"), style="bold")
-    started = datetime.fromtimestamp(span["start_ns"] / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    grid.add_row("span", Text.assemble(name, f"  in {printable_one(span['service'])}, {span['span_id']}"))
-    grid.add_row("when", f"{started} UTC, for {human(span['duration_ns'], 'nanoseconds')}")
+    for label, text in (_cohort(answer["cohort"]) if "cohort" in answer else _span(answer["span"])).items():
+        grid.add_row(label, text)
     total = human(answer["total"], answer["unit"])
     grid.add_row("total", f"{total} of {answer['profile_type'].split(':')[1]}, scope {answer['scope']}")
     grid.add_row("samples", _samples(coverage))
     grid.add_row("method", f"{answer['method']}, {confidence['level']}: {confidence['reason']}")
     left = human(coverage["unattributed"], answer["unit"])
-    grid.add_row("unattributed", f"{left} in the same profiles name no span")
+    to_none = "name no span" if confidence["level"] == "exact" else "were given to no span"
+    grid.add_row("unattributed", f"{left} in the same profiles {to_none}")
+    if answer.get("kept"):
+        kept = answer["kept"]
+        share = "" if kept["share"] is None else f", {kept['share']:.1%} of all stacks"
+        grid.add_row("shown", f"{human(kept['value'], answer['unit'])}{share}")
     return grid
+
+
+def _span(span: dict[str, Any]) -> dict[str, Text | str]:
+    name = Text(printable_one(span["name"] or "(no name)"), style="bold")
+    started = datetime.fromtimestamp(span["start_ns"] / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return {
+        "span": Text.assemble(name, f"  in {printable_one(span['service'])}, {span['span_id']}"),
+        "when": f"{started} UTC, for {human(span['duration_ns'], 'nanoseconds')}",
+    }
+
+
+def _cohort(cohort: dict[str, Any]) -> dict[str, Text | str]:
+    of_all = f" of {cohort['matched']:,} that match" if cohort["chosen"] < cohort["matched"] else ""
+    where = printable_one(", ".join(cohort["services"]))
+    return {
+        "cohort": Text(printable_one(cohort["query"]), style="bold"),
+        "spans": Text(f"{cohort['chosen']:,}{of_all}, in {where}"),
+    }
 
 
 def _samples(coverage: dict[str, Any]) -> str:

@@ -183,9 +183,7 @@ def _verdict(series: FunctionSeries, part: Part, tier: Tier, found: tuple[float,
     )
 
 
-def _largest(
-    series: FunctionSeries, mask: npt.NDArray[np.bool_], recent: npt.NDArray[np.bool_]
-) -> tuple[Site, ...]:
+def _largest(series: FunctionSeries, mask: npt.NDArray[np.bool_], recent: npt.NDArray[np.bool_]) -> tuple[Site, ...]:
     """The functions of a kind with most of their own, largest first."""
     own = np.where(mask, series.own[recent].sum(axis=0), 0.0)
     whole = max(float(series.whole[recent].sum()), 1e-9)

@@ -58,3 +58,5 @@ class ContentionOptions:
 
 
 PRODUCTION: Final = ContentionOptions()
+DEMO: Final = PRODUCTION.scaled(1 / 60)
+"""For a demonstration: a minute instead of an hour."""

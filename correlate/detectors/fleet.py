@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import ndtr, stdtr
 
 from correlate.detectors.fdr import step_up
 from correlate.detectors.shares import InstanceShares
@@ -24,6 +24,7 @@ _CHI_SQUARE_MEDIAN: Final = 0.4549
 
 _LEAST_SHARE: Final = 0.005
 _LEAST_COST_DEVIATION: Final = 0.03
+_LEAST_APART: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Fleet:
         shares: k x f shares of the functions.
         usual: k x f medians of the shares of the others.
         apart: k shares of the profile that are elsewhere than with the others: half the L1 distance.
+        odd: k numbers of deviations by which `apart` is above that of the others: shards are all apart from each other.
         share_q: k probabilities of being so different in some function, adjusted for their number.
         strangest: k functions that stick out most, by row.
         cost_ratio: k costs per request over the median of the others; 1 without requests.
@@ -43,6 +45,7 @@ class Fleet:
     shares: F64
     usual: F64
     apart: F64
+    odd: F64
     share_q: F64
     strangest: npt.NDArray[np.int64]
     cost_ratio: F64
@@ -61,15 +64,23 @@ def compared(given: InstanceShares) -> Fleet:
     single = 2 * ndtr(-scores)
     p = np.minimum(single.min(axis=1) * np.maximum(looked.sum(axis=1), 1), 1.0)
     ratio, cost_p = _costs(given)
+    apart = np.abs(shares - usual).sum(axis=1) / 2
     return Fleet(
         shares=shares,
         usual=usual,
-        apart=np.abs(shares - usual).sum(axis=1) / 2,
+        apart=apart,
+        odd=_odd(apart),
         share_q=step_up(p),
         strangest=np.argmax(np.where(looked, shares - usual, 0.0), axis=1),
         cost_ratio=ratio,
         cost_q=step_up(cost_p),
     )
+
+
+def _odd(apart: F64) -> F64:
+    usual = others(apart[:, None])[:, 0]
+    deviation = _TRUE_DEVIATION * others(np.abs(apart - usual)[:, None])[:, 0]
+    return np.asarray((apart - usual) / np.maximum(deviation, _LEAST_APART * np.maximum(usual, 1e-9)))
 
 
 def others(values: F64) -> F64:
@@ -102,4 +113,5 @@ def _costs(given: InstanceShares) -> tuple[F64, F64]:
     spread = _TRUE_DEVIATION * np.median(np.abs(level - np.median(level)))
     noise = np.sqrt(1 / np.maximum(given.hits, 1.0) + 1 / given.requests)
     deviation = np.sqrt(spread**2 + noise**2 + _LEAST_COST_DEVIATION**2)
-    return np.exp(level - usual), np.asarray(ndtr(-(level - usual) / deviation))
+    # the spread is known from a handful of instances only, hence Student's distribution
+    return np.exp(level - usual), np.asarray(stdtr(count - 2, -(level - usual) / deviation))

@@ -79,7 +79,11 @@ def judge_fleet(given: InstanceShares, options: HotspotOptions = PRODUCTION) -> 
         return ()
     chosen = _chosen(given, known)
     fleet = compared(chosen)
-    alike = (fleet.share_q >= options.fleet_fdr_ratio) | (fleet.apart < options.apart_ratio)
+    alike = (
+        (fleet.share_q >= options.fleet_fdr_ratio)
+        | (fleet.apart < options.apart_ratio)
+        | (fleet.odd < options.odd_deviations)
+    )
     cheap = (fleet.cost_q >= options.fleet_fdr_ratio) | (fleet.cost_ratio < options.cost_ratio)
     strange = np.flatnonzero(~alike | ~cheap)
     order = strange[np.argsort(-np.maximum(fleet.apart, fleet.cost_ratio - 1)[strange], kind="stable")]

@@ -23,6 +23,7 @@ class HotspotOptions:
         z_low: the share must be above the limit by so many standard errors of the sampling.
         fleet_fdr_ratio: part of the instances that may be called strange wrongly.
         apart_ratio: an instance is strange when this part of its profile is elsewhere than that of its siblings.
+        odd_deviations: and this many robust deviations more than its siblings are from each other.
         cost_ratio: or when a request costs so many times what it costs with them.
         least_instances: fewer siblings have no median.
         most: so many verdicts for one service at most.
@@ -40,6 +41,7 @@ class HotspotOptions:
     z_low: float = 2.0
     fleet_fdr_ratio: float = 0.001
     apart_ratio: float = 0.10
+    odd_deviations: float = 4.0
     cost_ratio: float = 1.3
     least_instances: int = 4
     most: int = 5
@@ -64,3 +66,5 @@ class HotspotOptions:
 
 
 PRODUCTION: Final = HotspotOptions()
+DEMO: Final = PRODUCTION.scaled(1 / 60)
+"""For a demonstration: a minute instead of an hour."""

@@ -156,9 +156,7 @@ def _functions(flows: pl.DataFrame, symbols: Symbols) -> list[pl.DataFrame]:
 
 def _operations(flows: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Value of the samples that name a span, by the operation whose request the span belongs to."""
-    sums = flows.filter(pl.col("span") != 0).group_by(*UNIT, "span").agg(
-        pl.col("value", "weight").cast(pl.Int64).sum()
-    )
+    sums = flows.filter(pl.col("span") != 0).group_by(*UNIT, "span").agg(pl.col("value", "weight").cast(pl.Int64).sum())
     owners = spans.select("service_id", "span", name="operation").unique(["service_id", "span"])
     by_name = sums.join(owners, on=["service_id", "span"]).group_by(*UNIT, "name")
     ranked = _keyed(by_name.agg(pl.col("value", "weight").sum())).with_columns(rank=pl.col("value"))

@@ -64,9 +64,7 @@ def largest(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     return pl.concat([kept, others], how="diagonal")
 
 
-def finished(
-    parts: Sequence[pl.DataFrame], names: pl.DataFrame, bucket_ns: int, written_ns: int
-) -> pl.DataFrame:
+def finished(parts: Sequence[pl.DataFrame], names: pl.DataFrame, bucket_ns: int, written_ns: int) -> pl.DataFrame:
     """Whole OBSERVATIONS rows from parts that have some of their columns.
 
     Args:

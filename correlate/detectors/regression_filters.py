@@ -22,6 +22,9 @@ caller's growth explains it."""
 _VANISHED: Final = 0.3
 """A function that keeps less than this of its cost was removed, one that had less than this is new."""
 
+_TELLING: Final = 0.2
+"""A step of which the covariates take more than the rest of this cannot be told from them."""
+
 _LEAST_FUNCTIONS: Final = 8
 """Fewer functions have no usual one among them."""
 
@@ -76,13 +79,24 @@ class Filters:
         cut, best = int(self.steps.cut[column]), int(self.steps.best[column])
         late = cut + (2 * (self.levels.weights.size - cut)) // 3
         seen, due = self.steps.cleaned[:, column], self.steps.shapes[:, best] * self.steps.rise[column]
-        known = self.levels.weights > 0
-        ratios = [
-            _contrast(seen, known, begin, cut, usual) / max(_contrast(due, known, begin, cut, usual), 1e-300)
-            for begin, usual in ((late, False), (cut, True))
-        ]
+        known, least = self.levels.weights > 0, _TELLING * float(self.steps.rise[column])
+        ratios = []
+        for begin, usual in ((late, False), (cut, True)):
+            height = _contrast(due, known, begin, cut, usual)
+            ratios.append(_contrast(seen, known, begin, cut, usual) / height if height > least else 0.0)
         passed = min(ratios) >= self.options.lasting_ratio
         return Guard("went away", passed, f"{ratios[0]:.0%} of the growth is there in the last third of the time since")
+
+    def sudden(self, column: int) -> Guard:
+        """Drift: a step is seen between the hours before and after it, what comes and goes with the day is not."""
+        cut, side = int(self.steps.cut[column]), self.options.beside_blocks
+        known = self.levels.weights > 0
+        values = self.levels.values[:, column]
+        before = values[max(cut - side, 0) : cut][known[max(cut - side, 0) : cut]]
+        after = values[cut : cut + side][known[cut : cut + side]]
+        jump = float(np.median(after) - np.median(before)) if before.size and after.size else 0.0
+        ratio = jump / float(self.steps.rise[column])
+        return Guard("sudden", ratio >= self.options.sudden_ratio, f"{ratio:.0%} of it came within hours")
 
     def alone(self, column: int) -> Guard:
         """Everything alike: a function counts when it grew beside the others."""

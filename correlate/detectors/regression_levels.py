@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from correlate.detectors.regression_options import RegressionOptions
 from correlate.detectors.shares import FunctionSeries, OperationSeries
@@ -22,7 +23,7 @@ _ROWS_PER_COVARIATE: Final = 12
 _DAYS_FOR_CYCLE: Final = 1.4
 """From so many days on, two waves of a daily cycle can be told from a step."""
 
-_DAYS_FOR_WAVE: Final = 0.4
+_DAYS_FOR_WAVE: Final = 0.75
 """From so many days on a single one can, at the price of sensitivity: only where no load tells the hour of the day."""
 
 _LEAST_VARIATION: Final = 1e-3
@@ -100,7 +101,7 @@ def levels_of(series: FunctionSeries, operations: OperationSeries | None, option
     usual = values.sum(axis=0) / np.maximum(bases.sum(axis=0), 1e-9)
     per_hit = float(series.whole.sum()) / max(float(series.hits.sum()), 1.0)
     rates = values / np.maximum(bases, 1e-9)
-    rates[:, 1:] /= _tide(rates[:, 1 : 1 + len(series.sites)])[:, None]
+    rates[:, 1:] /= _tide(rates[:, 1 : 1 + len(series.sites)], weights > 0)[:, None]
     covariates, cycle_known = _covariates(series, operations, weights, options)
     return Levels(
         values=rates,
@@ -124,13 +125,13 @@ def _columns(series: FunctionSeries, operations: OperationSeries | None, base: F
     return np.concatenate([*values, operations.values], axis=1), np.concatenate([bases, asked], axis=1)
 
 
-def _tide(own: F64) -> F64:
+def _tide(own: F64, known: npt.NDArray[np.bool_]) -> F64:
     """What the usual function does, row by row, around 1: the median over functions, each relative to its own usual.
 
     This is how size factors are estimated from counts of genes (DESeq, Anders and Huber 2010).
     """
-    usual = np.median(own, axis=0)
-    large = usual >= _TIDAL * usual.sum()
+    usual = np.median(own[known], axis=0)
+    large = (usual > 0) & (usual >= _TIDAL * usual.sum())
     if np.count_nonzero(large) < _LEAST_TIDAL:
         return np.ones(own.shape[0])
     tide = np.median(own[:, large] / usual[large], axis=1)

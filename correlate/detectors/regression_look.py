@@ -84,7 +84,7 @@ class Look:
             guards.append(self.filters.moved(column))
         if not all(guard.passed for guard in guards):
             return Tier.CLEAR, tuple(guards)
-        confirming = (self._certain(column), self._confirmed(column), self._cycle())
+        confirming = (self._certain(column), self._confirmed(column), self.filters.sudden(column), self._cycle())
         tier = Tier.PAGE if all(guard.passed for guard in confirming) else Tier.WATCH
         return tier, (*guards, *confirming)
 

@@ -23,6 +23,8 @@ class RegressionOptions:
         least_share_ratio: least growth as a part of the service's CPU: below 1 % nobody will act.
         least_service_ratio: least growth of the whole service's cost per request: above what hosts differ by.
         lasting_ratio: the last third of the time since must show this part of the growth, or it went away.
+        beside_blocks: so many blocks on either side of the change are compared (two hours of 10 minutes).
+        sudden_ratio: they must differ by this part of the growth before a page: the hour of the day moves slowly.
         moved_ratio: growth of which this part was taken from a neighbour was moved, not added.
         explained_ratio: a callee with this part of its caller's growth is the cause.
         day_s: length of the daily cycle; 0 where none is to be expected.
@@ -41,6 +43,8 @@ class RegressionOptions:
     least_share_ratio: float = 0.01
     least_service_ratio: float = 0.05
     lasting_ratio: float = 0.6
+    beside_blocks: int = 12
+    sudden_ratio: float = 0.6
     moved_ratio: float = 0.7
     explained_ratio: float = 0.7
     day_s: float = 24 * 3600.0
@@ -69,3 +73,5 @@ class RegressionOptions:
 
 
 PRODUCTION: Final = RegressionOptions()
+DEMO: Final = replace(PRODUCTION.scaled(1 / 500), day_s=0.0)
+"""For a demonstration: minutes of data instead of days; on real services it would cry wolf."""

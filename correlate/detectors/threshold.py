@@ -5,7 +5,7 @@ to stay above for a while, and is over only when it has stayed below a lower one
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -101,7 +101,7 @@ class LevelSeries:
 class ThresholdOptions:
     """The limits of a service; see `LIMITS` for their reasons."""
 
-    limits: Mapping[Quantity, Limit] = LIMITS
+    limits: Mapping[Quantity, Limit] = field(default_factory=lambda: LIMITS)
 
     def adjusted(self, sensitivity: Sensitivity) -> "ThresholdOptions":
         """The same for a service whose owner wants to hear less or more: the times change, limits are limits."""
@@ -162,9 +162,7 @@ def above_since(times: I64, values: F64, bound: float, limit: Limit, step_ns: in
     return int(times[entered[firsts[0]]])
 
 
-def _held(
-    times: I64, state: npt.NDArray[np.bool_], gaps: npt.NDArray[np.bool_], hold_s: float, step_ns: int
-) -> I64:
+def _held(times: I64, state: npt.NDArray[np.bool_], gaps: npt.NDArray[np.bool_], hold_s: float, step_ns: int) -> I64:
     """Where a state has held for long enough: the row at which it began; -1 elsewhere."""
     rows = np.arange(times.size)
     broken = np.where(state & ~gaps, -1, rows)

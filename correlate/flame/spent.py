@@ -77,6 +77,14 @@ class _Pairs:
     column: I64
     callee: I64
 
+    def among(self, columns: I64) -> "_Pairs":
+        """Those of some columns (sorted), numbered anew; a callee that is not among them counts as the caller's own."""
+        at = np.minimum(np.searchsorted(columns, self.column), len(columns) - 1)
+        kept = columns[at] == self.column if len(columns) else np.zeros(len(self.column), bool)
+        called = np.minimum(np.searchsorted(columns, self.callee), len(columns) - 1)
+        known = columns[called] == self.callee if len(columns) else kept
+        return _Pairs(self.stack[kept], at[kept], np.where(known, called, OWN)[kept])
+
 
 def by_function(rows: pl.DataFrame, span_count: int, symbols: Symbols, merge: Merge = "function") -> Spent:
     """Add samples up by span and function.
@@ -95,6 +103,26 @@ def by_function(rows: pl.DataFrame, span_count: int, symbols: Symbols, merge: Me
     frames = found.frames[used]
     pairs = _functions(np.searchsorted(used, found.items), found.offsets)
     return _spent(frames["label"].alias("name"), frames["place"], pairs, sums)
+
+
+def largest_functions(rows: pl.DataFrame, span_count: int, symbols: Symbols, most: int) -> Spent:
+    """The same for the functions with the largest values only, which costs a part of what all of them do.
+
+    Args:
+        rows: see `by_function`.
+        span_count: see `by_function`.
+        symbols: see `by_function`.
+        most: how many functions.
+
+    Raises:
+        BadInput: a cluster is not a number of a span.
+    """
+    found, sums = _sums(rows, span_count, symbols, "function")
+    pairs = _functions(found.items, found.offsets)
+    value = add_up(sums.values[pairs.stack], pairs.column, found.frames.height)
+    largest = np.argsort(-np.abs(value), kind="stable")[:most]
+    kept = np.sort(largest[value[largest] != 0])
+    return _spent(found.frames["label"][kept].alias("name"), found.frames["place"][kept], pairs.among(kept), sums)
 
 
 def by_node(rows: pl.DataFrame, span_count: int, symbols: Symbols, merge: Merge = "function") -> tuple[Tree, Spent]:

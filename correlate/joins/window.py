@@ -148,10 +148,13 @@ def operation_shares(
         ns_per_value: for types that measure time, how many nanoseconds a value of 1 is.
     """
     work = _Work.of(spans, np.where(group < 0, groups, group), groups + 1)
-    asked, window = _distinct(*(samples[name].to_numpy() for name in ("process", "thread", "time_ns", "duration_ns")))
-    told = asked._replace(thread=np.where(work.tells_threads(asked.process, asked.thread), asked.thread, 0))
-    asked, again = _distinct(*told)
-    window = again[window]
+    everyone = _Asked(*(samples[name].to_numpy() for name in ("process", "thread", "time_ns", "duration_ns")))
+    tells = work.tells_threads(everyone.process, everyone.thread)
+    told = everyone._replace(thread=np.where(tells, everyone.thread, 0))
+    if told.duration_ns.any():
+        asked, window = _distinct(*told)
+    else:  # samples with times of their own hardly repeat
+        asked, window = told, np.arange(len(samples))
     amounts = work.amounts(asked)
     total = amounts.sum(axis=1)
     explained = total
@@ -170,7 +173,7 @@ class _Asked(NamedTuple):
     time_ns: I64
     duration_ns: I64
 
-    def part(self, block: slice) -> "_Asked":
+    def part(self, block: slice | Bools) -> "_Asked":
         return _Asked(*(column[block] for column in self))
 
 
@@ -191,6 +194,7 @@ class _Work:
         by_process: one step function per process and group.
         by_thread: one per process, thread and group; thread 0: those of unknown thread.
         told: the pairs of process and thread that spans know.
+        has_loose: whether there are spans of unknown thread.
     """
 
     processes: Codes
@@ -199,6 +203,7 @@ class _Work:
     by_process: Steps
     by_thread: Steps
     told: I64
+    has_loose: bool
 
     @classmethod
     def of(cls, spans: pl.DataFrame, group: I64, groups: int) -> "_Work":
@@ -215,6 +220,7 @@ class _Work:
             _steps(pieces, hall * groups + group),
             _steps(pieces, lane * groups + group),
             np.unique(lane[(hall >= 0) & (thread != 0)]),
+            bool((thread == 0).any()),
         )
 
     def tells_threads(self, process: I64, thread: I64) -> Bools:
@@ -231,12 +237,15 @@ class _Work:
         return found
 
     def _amounts(self, asked: _Asked) -> F64:
-        hall = self.processes.code(asked.process)
-        found = self._asked(self.by_process, np.where(asked.thread == 0, hall, -1), asked)
-        if asked.thread.any():
-            own, loose = self._lane(hall, asked.thread), self._lane(hall, np.zeros_like(hall))
-            found += self._asked(self.by_thread, np.where(asked.thread != 0, own, -1), asked)
-            found += self._asked(self.by_thread, np.where(asked.thread != 0, loose, -1), asked)
+        hall, told = self.processes.code(asked.process), asked.thread != 0
+        found = np.empty((len(hall), self.groups))
+        if not told.all():
+            found[~told] = self._asked(self.by_process, hall[~told], asked.part(~told))
+        if told.any():
+            part, own = asked.part(told), hall[told]
+            found[told] = self._asked(self.by_thread, self._lane(own, part.thread), part)
+            if self.has_loose:
+                found[told] += self._asked(self.by_thread, self._lane(own, np.zeros_like(own)), part)
         return found
 
     def _lane(self, hall: I64, thread: I64) -> I64:

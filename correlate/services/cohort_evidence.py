@@ -52,13 +52,13 @@ class CohortEvidence:
         return refused
 
     def _by(self, method: Method, members: Members, text: str, *, nameless: bool) -> Found | Refused | None:
-        slices = self._slices(members, text, nameless=nameless)
+        slices = self._slices(members, text, nameless=nameless, waits=method is not Method.THREAD_TIME)
         if method is Method.UNMIXED:
             return _unmixed(slices, members, text)
         return _shared(slices, members, text, method)
 
-    def _slices(self, members: Members, text: str, *, nameless: bool) -> Iterator[Scene]:
-        for scene in self._scenes.slices(members.services, hash_one(text), members.window, SLICE_NS):
+    def _slices(self, members: Members, text: str, *, nameless: bool, waits: bool) -> Iterator[Scene]:
+        for scene in self._scenes.slices(members.services, hash_one(text), members.window, SLICE_NS, waits=waits):
             unnamed = scene.without_names() if nameless else scene
             if len(unnamed.samples):
                 yield unnamed

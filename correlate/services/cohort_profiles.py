@@ -166,8 +166,8 @@ def _frames(gathered: Gathered, symbols: Symbols) -> pl.DataFrame | None:
     """The largest functions with their limits; None where these cannot be told."""
     rows = clustered(gathered)
     if rows is not None:
-        by_function = spent.by_function(rows, gathered.members.count, symbols)
-        return significance.intervals(by_function).sort("share", "name", descending=[True, False]).head(MOST_FRAMES)
+        largest = spent.largest_functions(rows, gathered.members.count, symbols, MOST_FRAMES)
+        return significance.intervals(largest).sort("share", "name", descending=[True, False])
     if gathered.found.estimated is not None:
         return _estimated_frames(gathered.found.estimated, symbols)
     return None

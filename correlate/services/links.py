@@ -8,6 +8,7 @@ import orjson
 from correlate.model.answers import CohortInfo, Scope, SpanInfo, Subject
 from correlate.model.ids import format_span_id
 from correlate.model.profile_type import ProfileType
+from correlate.model.queries import TimeRange
 
 _MARGIN_MS = 60_000
 
@@ -43,8 +44,7 @@ class LinkMaker:
 
     def of_cohort(self, cohort: CohortInfo, profile_type: ProfileType) -> dict[str, str | None]:
         """The links of a cohort's answer: its page, its pprof file and, with Grafana, its traces there."""
-        asked = {"q": cohort.query, "from": str(cohort.window.start_ns), "to": str(cohort.window.end_ns)}
-        asked |= _unusual(profile_type, Scope.SUBTREE)
+        asked = {"q": cohort.query} | _bounds(cohort.window) | _unusual(profile_type, Scope.SUBTREE)
         return {
             "page": _url(f"{self.public_url}/cohorts", asked),
             "pprof": _url(f"{self.public_url}/api/v1/cohorts/profile", asked | {"format": "pprof"}),
@@ -106,6 +106,13 @@ def _unusual(profile_type: ProfileType, scope: Scope) -> dict[str, str]:
     """The query parameters that are not what they would be anyway."""
     asked = {} if profile_type.matches("cpu") == 0 else {"type": str(profile_type)}
     return asked if scope is Scope.SUBTREE else asked | {"scope": scope.value}
+
+
+def _bounds(window: TimeRange) -> dict[str, str]:
+    """The query parameters of a window; what is unbounded is left out."""
+    ever = TimeRange.everything()
+    start = {"from": str(window.start_ns)} if window.start_ns > ever.start_ns else {}
+    return start | ({"to": str(window.end_ns)} if window.end_ns < ever.end_ns else {})
 
 
 def _url(base: str, params: dict[str, str]) -> str:

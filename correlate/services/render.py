@@ -11,7 +11,6 @@ import orjson
 from correlate.flame import columns, flamebearer, nested_set, plot, speedscope, tree
 from correlate.formats.collapsed import write_collapsed
 from correlate.formats.pprof_samples import write_samples
-from correlate.model.answers import SpanInfo
 from correlate.services import subjects
 from correlate.services.answers import Profile
 from correlate.services.links import LinkMaker
@@ -50,13 +49,11 @@ class Sheet:
         profile: the profile.
         links: where to look next.
         max_nodes: nodes kept in formats that draw a tree.
-        plotlyjs_url: where a page finds the plotting library; None: inside the page.
     """
 
     profile: Profile
     links: Mapping[str, str | None]
     max_nodes: int
-    plotlyjs_url: str | None = None
 
     @cached_property
     def whole_tree(self) -> tree.Tree:
@@ -82,9 +79,7 @@ class Sheet:
         return self.profile.profile_type.sample_unit
 
 
-def render(
-    profile: Profile, wanted: Format, *, links: LinkMaker, max_nodes: int, plotlyjs_url: str | None = None
-) -> Rendered:
+def render(profile: Profile, wanted: Format, *, links: LinkMaker, max_nodes: int) -> Rendered:
     """Give a profile its outward form.
 
     Args:
@@ -92,12 +87,11 @@ def render(
         wanted: the form.
         links: builds the links that go with it.
         max_nodes: nodes kept in formats that draw a tree; pprof, collapsed and speedscope hold everything.
-        plotlyjs_url: where an HTML page finds the plotting library; None puts it inside, for a file that stands alone.
     """
     made = links.of(profile.subject, profile.profile_type, profile.scope)
     write, media_type, suffix = _FORMATS[wanted]
     file_name = f"{subjects.file_stem(profile.subject)}.{suffix}" if suffix else None
-    return Rendered(write(Sheet(profile, made, max_nodes, plotlyjs_url)), media_type, file_name)
+    return Rendered(write(Sheet(profile, made, max_nodes)), media_type, file_name)
 
 
 def media_types() -> list[str]:
@@ -151,16 +145,34 @@ def summary(profile: Profile) -> dict[str, str]:
     """What a person should know beside the picture, as words."""
     found, unit = profile.coverage, profile.profile_type.sample_unit
     expected = found.expected_samples
-    of_expected = f" of {expected:.3g} expected if busy throughout ({found.ratio:.0%})" if expected else ""
+    unnamed = "name no span" if profile.confidence.level == "exact" else "were given to no span"
+    of_expected = f" of {_count(expected)} expected if busy throughout ({found.ratio:.0%})" if expected else ""
     return {
         **subjects.words(profile.subject),
         "profile type": str(profile.profile_type),
-        "scope": f"{profile.scope.value}, {profile.span_count} span(s)",
+        "scope": f"{profile.scope.value}, {profile.span_count:,} span{'' if profile.span_count == 1 else 's'}",
         "total": human(found.total, unit),
         "samples": f"{found.samples:,}{of_expected}",
         "method": f"{profile.method.value} ({profile.confidence.level}): {profile.confidence.reason}",
-        "unattributed": f"{human(found.unattributed, unit)} in the same profiles name no span",
+        "unattributed": f"{human(found.unattributed, unit)} in the same profiles {unnamed}",
     }
+
+
+def doubts(profile: Profile) -> list[str]:
+    """What nobody should overlook: that an answer is not exact, and how wrong it may be."""
+    sure = profile.confidence
+    if sure.level == "exact":
+        return []
+    bound = f"up to {sure.error_bound:.0%} of the total may belong elsewhere"
+    return [f"{sure.level.capitalize()}, not exact, by {profile.method.value}: {bound}. {_capital(sure.reason)}."]
+
+
+def _count(expected: float) -> str:
+    return f"{expected:,.0f}" if expected >= 100 else f"{expected:.3g}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _json(sheet: Sheet) -> bytes:
@@ -203,25 +215,13 @@ def _html(sheet: Sheet) -> bytes:
         sheet.unit,
         sheet.title,
         facts=summary(sheet.profile),
-        links=_page_links(sheet),
-        plotlyjs="url" if sheet.plotlyjs_url else "inline",
-        plotlyjs_url=sheet.plotlyjs_url or "",
+        notes=doubts(sheet.profile),
+        links={name.replace("_", " "): url for name, url in sheet.links.items() if url},
     ).encode()
 
 
 def _svg(sheet: Sheet) -> bytes:
     return plot.svg(sheet.whole_tree, sheet.unit, sheet.title, max_nodes=min(sheet.max_nodes, _MOST_SVG_NODES))
-
-
-def _page_links(sheet: Sheet) -> dict[str, str]:
-    """Where to go from a page: on our server to its other pages too, from a saved file only to full addresses."""
-    links = {name.replace("_", " "): url for name, url in sheet.links.items() if url}
-    if sheet.plotlyjs_url is None:
-        return links
-    del links["page"]
-    subject = sheet.profile.subject
-    up = {"trace": f"/traces/{subject.trace}"} if isinstance(subject, SpanInfo) else {}
-    return {"all services": "/", **up, **links}
 
 
 _FORMATS: dict[Format, tuple[Callable[[Sheet], bytes], str, str]] = {

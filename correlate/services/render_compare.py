@@ -15,14 +15,13 @@ MOST_FRAMES = 100
 FORMATS = (Format.JSON, Format.FLAMEBEARER, Format.NESTED_SET, Format.HTML, Format.SVG)
 
 
-def render(compared: Compared, wanted: Format, max_nodes: int, plotlyjs_url: str = "") -> Rendered:
+def render(compared: Compared, wanted: Format, max_nodes: int) -> Rendered:
     """Give a comparison its outward form.
 
     Args:
         compared: the comparison.
         wanted: one of `FORMATS`.
         max_nodes: nodes kept in the flame graph.
-        plotlyjs_url: where an HTML page finds the plotting library; "" puts it inside.
 
     Raises:
         BadQuery: the format cannot hold two sides.
@@ -42,7 +41,7 @@ def render(compared: Compared, wanted: Format, max_nodes: int, plotlyjs_url: str
         return Rendered(plot.svg_diff(tree, unit, title, sides, max_nodes=max_nodes), "image/svg+xml")
     if wanted is Format.HTML:
         facts, notes = _facts(compared), compared.sentences
-        page = plot.html_diff(compared.tree, unit, title, sides, facts=facts, notes=notes, plotlyjs_url=plotlyjs_url)
+        page = plot.html_diff(compared.tree, unit, title, sides, facts=facts, notes=notes)
         return Rendered(page.encode(), "text/html")
     raise BadQuery(f"a comparison has no form {wanted.value!r}: ask for one of {', '.join(FORMATS)}")
 

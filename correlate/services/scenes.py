@@ -27,6 +27,7 @@ SAMPLE_COLUMNS = (
 I64 = npt.NDArray[np.int64]
 
 _POSITIVE = (1 << 63) - 1
+_ENOUGH = 200_000
 _MORE_NS = 10_000_000_000
 """How much more is looked at on either side where samples have times of their own, to compare the clocks."""
 
@@ -79,7 +80,7 @@ class Scenes:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
-    def load(self, services: Sequence[str], type_id: int, window: TimeRange) -> Scene:
+    def load(self, services: Sequence[str], type_id: int, window: TimeRange, *, waits: bool = True) -> Scene:
         """The samples of a type whose intervals overlap a window, and the spans that overlap those intervals.
 
         A profile that covers ten seconds is shared by everything that ran in them, so spans are looked for in all of
@@ -89,23 +90,26 @@ class Scenes:
             services: their names.
             type_id: hash of the profile type id.
             window: when.
+            waits: whether it matters what the spans waited for in other services.
         """
         samples = self._samples(services, type_id, window)
         if len(samples) and not int(samples["duration_ns"].to_numpy().min()):  # clocks show only in the long run
             samples = self._samples(services, type_id, TimeRange(window.start_ns - _MORE_NS, window.end_ns + _MORE_NS))
         hull = _hull(samples, window)
         spans = self._lake.spans_where(SpanFilter(hull.start_ns, hull.end_ns, tuple(services)), SPAN_COLUMNS)
-        return self._told_apart(samples, spans, self._waited_for(spans, hull))
+        return self._told_apart(samples, spans, self._waited_for(spans, hull) if waits else spans.clear())
 
     def _samples(self, services: Sequence[str], type_id: int, window: TimeRange) -> pl.DataFrame:
         wanted = SampleFilter(tuple(map(hash_one, services)), (type_id,), window.start_ns, window.end_ns)
         return self._lake.samples(wanted, SAMPLE_COLUMNS)
 
-    def slices(self, services: Sequence[str], type_id: int, window: TimeRange, length_ns: int) -> Iterator[Scene]:
+    def slices(
+        self, services: Sequence[str], type_id: int, window: TimeRange, length_ns: int, *, waits: bool = True
+    ) -> Iterator[Scene]:
         """The same in pieces of some length, each sample in one of them: that in which its interval begins."""
         for start_ns in range(window.start_ns, window.end_ns, length_ns):
             piece = TimeRange(start_ns, min(start_ns + length_ns, window.end_ns))
-            scene = self.load(services, type_id, piece)
+            scene = self.load(services, type_id, piece, waits=waits)
             first = start_ns == window.start_ns
             mine = (pl.col("time_ns") < piece.end_ns) & (pl.lit(first) | (pl.col("time_ns") >= start_ns))
             samples = scene.samples.filter(mine)
@@ -129,7 +133,7 @@ class Scenes:
         known = spans.join(of_spans, on="series", how="left", maintain_order="left").with_columns(_known())
         seen = samples.join(of_samples, on="series", how="left", maintain_order="left").with_columns(_known())
         known, seen = self._with_threads(known, seen, threads.sample_names(samples, series))
-        skews = skew.estimate(seen, known) if (seen["duration_ns"] == 0).any() else []
+        skews = skew.estimate(_thinned(seen), known) if (seen["duration_ns"] == 0).any() else []
         everything = pl.concat([known, others.with_columns(process=pl.lit(-1, pl.Int64))])
         return Scene(skew.apply(seen, skews), everything, found, skews)
 
@@ -152,6 +156,11 @@ class Scenes:
 
     def _series(self, rows: pl.DataFrame) -> pl.DataFrame:
         return self._lake.series(rows["series"].unique().to_list())
+
+
+def _thinned(samples: pl.DataFrame) -> pl.DataFrame:
+    """Samples enough to compare clocks by."""
+    return samples.gather_every(max(1, len(samples) // _ENOUGH))
 
 
 def _services(spans: pl.DataFrame) -> tuple[str, ...]:

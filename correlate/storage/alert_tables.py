@@ -116,4 +116,3 @@ ALERT_FEEDBACK: Final = sa.Table(
     sa.Index("alert_feedback_by_service", "service", "expires_ns"),
 )
 """Which alerts people called wrong."""
-

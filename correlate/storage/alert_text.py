@@ -41,12 +41,16 @@ def load_texts(text: str) -> dict[str, str]:
     return read
 
 
+def load_text(text: str) -> str:
+    """Read one text, kept as JSON since it may hold what the database does not keep."""
+    read: str = orjson.loads(text)
+    return read
+
+
 def load_told(text: str) -> dict[str, Told]:
     """Read what a receiver believes."""
     read = orjson.loads(text).items()
-    return {
-        name: Told(each["episode"], AlertStatus(each["status"]), Severity(each["severity"])) for name, each in read
-    }
+    return {name: Told(each["episode"], AlertStatus(each["status"]), Severity(each["severity"])) for name, each in read}
 
 
 def _plain(value: object) -> object:

@@ -8,15 +8,24 @@ order in which they were decided.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from itertools import batched
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from correlate.model.alert_changes import AlertFilter, Changes, Group, Judged, Standing
-from correlate.model.alerts import Alert, AlertEvent, AlertStatus, EventKind
-from correlate.storage.alert_rows import clean, group_of, group_row, name_of, notification_row
+from correlate.model.alerts import Alert, AlertEvent, AlertStatus
+from correlate.storage.alert_rows import (
+    alert_of,
+    alert_row,
+    event_of,
+    event_row,
+    feedback_row,
+    group_id,
+    group_of,
+    group_row,
+    name_of,
+    notification_row,
+)
 from correlate.storage.alert_tables import (
     ALERT_EVENTS,
     ALERT_FEEDBACK,
@@ -25,7 +34,6 @@ from correlate.storage.alert_tables import (
     JUDGEMENTS,
     NOTIFICATIONS,
 )
-from correlate.storage.alert_text import dump, load_alert
 from correlate.storage.state import State
 
 _AT_ONCE: Final = 500
@@ -47,10 +55,10 @@ class SqlAlertBook:
         """See `ports.AlertBook.standing`."""
         name = name_of(service)
         marks = sa.select(JUDGEMENTS.c.detector, JUDGEMENTS.c.until_ns).where(JUDGEMENTS.c.service == name)
-        open_ = sa.select(ALERTS.c.body, ALERTS.c.version).where(ALERTS.c.service == name, ALERTS.c.status.in_(_OPEN))
+        open_ = _alerts().where(ALERTS.c.service == name, ALERTS.c.status.in_(_OPEN))
         with self._state.transaction() as connection:
             judged = {row.detector: row.until_ns for row in connection.execute(marks)}
-            alerts = {alert.fingerprint: alert for alert in map(_alert, connection.execute(open_))}
+            alerts = {alert.fingerprint: alert for alert in map(alert_of, connection.execute(open_))}
             others = [each for each in fingerprints if each not in alerts]
             alerts |= {alert.fingerprint: alert for alert in _many(connection, others)}
             episodes = _episodes(connection, [each for each in others if each not in alerts])
@@ -76,22 +84,22 @@ class SqlAlertBook:
 
     def find(self, wanted: AlertFilter) -> list[Alert]:
         """See `ports.AlertBook.find`."""
-        query = sa.select(ALERTS.c.body, ALERTS.c.version).where(*_conditions(wanted)).limit(wanted.limit)
+        query = _alerts().where(*_conditions(wanted)).limit(wanted.limit)
         ordered = query.order_by(_LOUDEST_FIRST, ALERTS.c.since_ns.desc(), ALERTS.c.fingerprint)
         with self._state.transaction() as connection:
-            return [_alert(row) for row in connection.execute(ordered)]
+            return [alert_of(row) for row in connection.execute(ordered)]
 
     def open(self) -> list[Alert]:
         """See `ports.AlertBook.open`."""
-        query = sa.select(ALERTS.c.body, ALERTS.c.version).where(ALERTS.c.status.in_(_OPEN))
+        query = _alerts().where(ALERTS.c.status.in_(_OPEN))
         with self._state.transaction() as connection:
-            return [_alert(row) for row in connection.execute(query.order_by(ALERTS.c.fingerprint))]
+            return [alert_of(row) for row in connection.execute(query.order_by(ALERTS.c.fingerprint))]
 
     def history(self, fingerprint: str, *, limit: int = 1000) -> list[AlertEvent]:
         """See `ports.AlertBook.history`."""
         query = sa.select(ALERT_EVENTS).where(ALERT_EVENTS.c.fingerprint == fingerprint)
         with self._state.transaction() as connection:
-            return [_event(row) for row in connection.execute(query.order_by(ALERT_EVENTS.c.id.desc()).limit(limit))]
+            return [event_of(row) for row in connection.execute(query.order_by(ALERT_EVENTS.c.id.desc()).limit(limit))]
 
     def groups(self) -> list[Group]:
         """See `ports.AlertBook.groups`."""
@@ -112,10 +120,10 @@ class SqlAlertBook:
         self._put_alerts(connection, changes.alerts)
         self._put_groups(connection, changes.groups)
         _close_groups(connection, changes.closed)
-        _insert(connection, sa.insert(ALERT_EVENTS), [_event_row(event) for event in changes.events])
+        _insert(connection, sa.insert(ALERT_EVENTS), [event_row(event) for event in changes.events])
         queued = [notification_row(each) for each in changes.notifications]
         _insert(connection, self._state.insert(NOTIFICATIONS).on_conflict_do_nothing(), queued)
-        said = [{**_row_of(each), "service": name_of(each.service)} for each in changes.feedback]
+        said = [feedback_row(each) for each in changes.feedback]
         _insert(connection, self._state.insert(ALERT_FEEDBACK).on_conflict_do_nothing(), said)
 
     def _move_on(self, connection: sa.Connection, judged: Sequence[Judged]) -> None:
@@ -133,7 +141,7 @@ class SqlAlertBook:
 
     def _put_alerts(self, connection: sa.Connection, alerts: Iterable[Alert]) -> None:
         for alert in sorted(alerts, key=lambda alert: alert.fingerprint):
-            row = _alert_row(alert)
+            row = alert_row(alert)
             statement: sa.Insert | sa.Update
             if alert.version == 0:
                 statement = self._state.insert(ALERTS).values(row).on_conflict_do_nothing()
@@ -143,7 +151,9 @@ class SqlAlertBook:
             _must_hit(connection, statement.returning(ALERTS.c.version))
 
     def _put_groups(self, connection: sa.Connection, groups: Iterable[Group]) -> None:
-        for row, version in sorted(((group_row(each), each.version) for each in groups), key=lambda both: both[0]["id"]):
+        for row, version in sorted(
+            ((group_row(each), each.version) for each in groups), key=lambda both: both[0]["id"]
+        ):
             statement: sa.Insert | sa.Update
             if version == 0:
                 statement = self._state.insert(ALERT_GROUPS).values(row).on_conflict_do_nothing()
@@ -154,7 +164,7 @@ class SqlAlertBook:
 
 
 def _close_groups(connection: sa.Connection, groups: Iterable[Group]) -> None:
-    for ident, version in sorted((group_row(each)["id"], each.version) for each in groups):
+    for ident, version in sorted((group_id(each.receiver, each.key), each.version) for each in groups):
         same = (ALERT_GROUPS.c.id == ident, ALERT_GROUPS.c.version == version)
         _must_hit(connection, sa.delete(ALERT_GROUPS).where(*same).returning(ALERT_GROUPS.c.version))
 
@@ -170,10 +180,14 @@ def _insert(connection: sa.Connection, statement: sa.Insert, rows: list[dict[str
         connection.execute(statement, rows)
 
 
+def _alerts() -> sa.Select[Any]:
+    return sa.select(ALERTS.c.body, ALERTS.c.version)
+
+
 def _many(connection: sa.Connection, fingerprints: Sequence[str]) -> list[Alert]:
-    query = sa.select(ALERTS.c.body, ALERTS.c.version)
+    query = _alerts()
     chunks = (fingerprints[at : at + _AT_ONCE] for at in range(0, len(fingerprints), _AT_ONCE))
-    return [_alert(row) for some in chunks for row in connection.execute(query.where(ALERTS.c.fingerprint.in_(some)))]
+    return [alert_of(row) for some in chunks for row in connection.execute(query.where(ALERTS.c.fingerprint.in_(some)))]
 
 
 def _episodes(connection: sa.Connection, fingerprints: Sequence[str]) -> Mapping[str, int]:
@@ -186,7 +200,7 @@ def _episodes(connection: sa.Connection, fingerprints: Sequence[str]) -> Mapping
 
 
 def _conditions(wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
-    found = []
+    found: list[sa.ColumnElement[bool]] = []
     if wanted.statuses:
         found.append(ALERTS.c.status.in_([status.value for status in wanted.statuses]))
     if wanted.severities:
@@ -196,28 +210,3 @@ def _conditions(wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.detector is not None:
         found.append(ALERTS.c.detector == name_of(wanted.detector))
     return found
-
-
-def _alert_row(alert: Alert) -> dict[str, Any]:
-    return {
-        "fingerprint": alert.fingerprint,
-        "service": name_of(alert.verdict.service),
-        "detector": name_of(alert.verdict.detector),
-        "status": alert.status.value,
-        "severity": alert.severity.value,
-        "since_ns": alert.since_ns,
-        "version": alert.version + 1,
-        "body": dump(alert),
-    }
-
-
-def _alert(row: sa.Row[Any]) -> Alert:
-    return replace(load_alert(row.body), version=row.version)
-
-
-def _event_row(event: AlertEvent) -> dict[str, Any]:
-    return _row_of(event) | {"kind": event.kind.value}
-
-
-def _event(row: sa.Row[Any]) -> AlertEvent:
-    return AlertEvent(row.fingerprint, row.episode, row.time_ns, EventKind(row.kind), row.text, row.by)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests.bench import decode, flame, ingest, report, span, upkeep
+from tests.bench import cohorts, decode, flame, ingest, report, span, upkeep
 from tests.bench.report import Measured
 from tests.bench.store import Filled, filled
 
@@ -46,7 +46,8 @@ ROWS: dict[str, Callable[[Bench], list[Measured]]] = {
     "size": lambda bench: upkeep.size(bench.store),
     "span": lambda bench: span.span(bench.store),
     "hour": lambda bench: flame.hour(bench.store),
-    "cohort": lambda bench: flame.cohort(bench.store),
+    "cohort": lambda bench: [*flame.cohort(bench.store), *cohorts.cohort(bench.store)],
+    "join": lambda bench: cohorts.join(bench.kept or bench.folder),
 }
 
 

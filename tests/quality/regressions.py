@@ -7,11 +7,12 @@ effect of the options and each side holds twice the profiler samples that a bino
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
-from correlate.detectors.regression import judge, look
-from correlate.detectors.regression_options import PRODUCTION
+from correlate.detectors.regression import judge
+from correlate.detectors.regression_options import PRODUCTION, RegressionOptions
 from correlate.detectors.shares import FunctionSeries
 from correlate.detectors.trend import F64
 from correlate.model.verdicts import Site, Tier, Verdict
@@ -30,6 +31,9 @@ SERIES_STEP = 36
 SETTLED = 36
 SERIES = replace(PRODUCTION, least_growth_ratio=LEAST_RISE_RATIO)
 """One series has the least rise that the baselines have."""
+
+RUNS = replace(SERIES, day_s=0.0)
+"""The same where points are runs and not times of day, as in the data of Otava."""
 
 Judged = list[tuple[int, tuple[Verdict, ...]]]
 
@@ -73,9 +77,9 @@ def score(seeds: Sequence[int]) -> Iterator[Row]:
     """Every row."""
     yield from _services(seeds, traces=True)
     yield from _services(seeds[: max(len(seeds) // 2, 1)], traces=False)
-    yield from _series_rows("series with injected rises", list(_injected(seeds)))
+    yield from _series_rows("series with injected rises", list(_injected(seeds)), SERIES)
     if installed("otava_test_data"):
-        yield from _series_rows("otava-test-data", list(_from_otava(seeds)))
+        yield from _series_rows("otava-test-data", list(_from_otava(seeds)), RUNS)
     else:
         yield Row("regression: public data", "otava-test-data", "not installed: pip install 'correlate[quality]'")
 
@@ -150,7 +154,6 @@ def _worse(plans: Iterable[tuple[str, int, float]], condition: str, *, traces: b
         found.false += wrong
         if not powered(truth):
             weak, weak_found = weak + 1, weak_found + hit
-            found.true += 0
             continue
         found.true += hit
         found.missed += not hit
@@ -168,7 +171,7 @@ def _worse(plans: Iterable[tuple[str, int, float]], condition: str, *, traces: b
 
 
 def _hits(truth: functions.Labelled, judged: Judged) -> tuple[bool, bool, int, int]:
-    """Whether the cause (or what it calls) paged after the onset, whether by its very name, wrong subjects, and when."""
+    """Whether the cause (or what it calls) paged after the onset, whether by name, wrong subjects, and when."""
     cause = int(truth.cause.rsplit("_", 1)[1])
     right = {f"function_{row}" for row in functions.below(truth.series.parents, cause)}
     paged = [(at, each.subject) for at, found in judged for each in found if each.tier is Tier.PAGE]
@@ -188,7 +191,7 @@ def _from_otava(seeds: Iterable[int]) -> Iterator[levels.Labelled]:
     yield from (levels.from_otava(shape, seed) for seed in seeds for shape in levels.OTAVA)
 
 
-def rises(values: F64) -> bool:
+def rises(values: F64, options: RegressionOptions = SERIES) -> bool:
     """Whether the detector pages for a single series, which is all that it gets to see."""
     count = values.size
     series = FunctionSeries(
@@ -202,12 +205,12 @@ def rises(values: F64) -> bool:
         hits=np.full(count, 1e9),
         requests=np.ones(count),
     )
-    found = look(series, None, SERIES)
-    return found is not None and any(verdict.tier is Tier.PAGE for verdict in judge(series, None, SERIES))
+    return any(verdict.tier is Tier.PAGE for verdict in judge(series, None, options))
 
 
-def _series_rows(condition: str, truths: Sequence[levels.Labelled]) -> Iterator[Row]:
-    ours = run(rises, truths)
+def _series_rows(condition: str, truths: Sequence[levels.Labelled], options: RegressionOptions) -> Iterator[Row]:
+    rule = partial(rises, options=options)
+    ours = run(rule, truths)
     hours = f"median {np.median(ours.delays) / 12:.1f} h" if ours.delays else "never"
     yield Row(
         "regression: single series",
@@ -216,9 +219,9 @@ def _series_rows(condition: str, truths: Sequence[levels.Labelled]) -> Iterator[
         f"{ours.quiet_false} of {ours.quiet} harmless paged)",
     )
     for factor in sorted({truth.factor for truth in truths} - {1.0}):
-        part = run(rises, [truth for truth in truths if truth.factor == factor])
+        part = run(rule, [truth for truth in truths if truth.factor == factor])
         yield Row("regression: single series, recall by rise", f"{condition}, x{factor:.3g}", f"{part.recall:.3f}")
-    for name, (rule, package) in BASELINES.items():
+    for name, (other, package) in BASELINES.items():
         if not installed(package):
             yield Row(
                 f"regression baseline: {name}",
@@ -226,7 +229,7 @@ def _series_rows(condition: str, truths: Sequence[levels.Labelled]) -> Iterator[
                 f"not installed: pip install 'correlate[quality]' ({package})",
             )
             continue
-        theirs = run(rule, truths)
+        theirs = run(other, truths)
         figure = f"F1 {theirs.f1:.3f} (precision {theirs.precision:.2f}, recall {theirs.recall:.2f}, "
         figure += f"{theirs.quiet_false} of {theirs.quiet} harmless paged)"
         yield Row(

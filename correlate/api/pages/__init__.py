@@ -1,1 +1,1 @@
-"""Server-rendered HTML: the start page and the flame graph page."""
+"""Server-rendered HTML: what is there, flame graphs of spans and cohorts, comparisons, and what is wrong."""

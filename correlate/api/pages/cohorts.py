@@ -12,7 +12,7 @@ from correlate.api.deps import ServicesDep
 from correlate.api.lens import LensDep
 from correlate.api.pages import flames
 from correlate.api.pages.address import Here, Payers, address
-from correlate.api.pages.html import html_page, page_router
+from correlate.api.pages.html import html_page, page_router, period
 from correlate.api.pages.operations import cohort_link
 from correlate.api.routes.cohorts import LimitQuery
 from correlate.bootstrap import Services
@@ -44,11 +44,13 @@ def cohort(
     gathered = services.cohorts.gather(chosen, asked.wanted_type, asked.scope, asked.method)
     profile = services.cohorts.described(gathered, asked.scope).through(lens)
     payers = Payers(_only(chosen.services), str(profile.profile_type), window)
+    shown = flames.of_profile(profile, payers)
+    told = {name: text for name, text in shown["facts"].items() if name not in {"cohort", "spans"}}
     return html_page(
         "cohort.html",
         here=here,
         cohort=gathered.info,
-        **flames.of_profile(profile, payers),
+        **(shown | {"facts": told | {"time": period(window)}}),
         shares=_shares(profile, payers),
         slowest=_slowest(chosen),
         links=_links(services, gathered.info, profile, here),

@@ -88,9 +88,7 @@ def span_and_operation(
     return _page(found, here, f"/api/v1{here.path}", title, links)
 
 
-def _page(
-    compared: Compared, here: Here, path: str, title: str, links: dict[str, str] | None = None
-) -> HTMLResponse:
+def _page(compared: Compared, here: Here, path: str, title: str, links: dict[str, str] | None = None) -> HTMLResponse:
     """The page of any comparison; `path` is where the REST API has it."""
     unit = compared.profile_type.sample_unit
     sides = Sides(compared.left.name, compared.right.name, compared.comparison)
@@ -126,9 +124,7 @@ def _functions(compared: Compared) -> list[dict[str, Any]]:
     """The functions to read first, each with the spans that paid for it."""
     left, right = compared.left.cohort, compared.right.cohort
     services = sorted({*left.services, *right.services})
-    window = TimeRange(
-        min(left.window.start_ns, right.window.start_ns), max(left.window.end_ns, right.window.end_ns)
-    )
+    window = TimeRange(min(left.window.start_ns, right.window.start_ns), max(left.window.end_ns, right.window.end_ns))
     payers = Payers(services[0] if len(services) == 1 else "", str(compared.profile_type), window)
     basis = compared.comparison.basis
     names = ("left", "right", "difference", "low", "high", "q")

@@ -27,15 +27,14 @@ def of_profile(profile: Profile, payers: Payers) -> dict[str, Any]:
         "facts": render.summary(profile),
         "picture": plot.picture(tree, unit),
         "total": int(tree.total[0]),
+        "samples": profile.coverage.samples if tree.samples is None else int(tree.samples[0]),
         "functions": _own_values(functions(tree), payers),
     }
 
 
 def with_payers(rows: pl.DataFrame, payers: Payers) -> list[dict[str, Any]]:
     """Rows with a name and a place as they are shown, and where the name leads; a handful, for people to read."""
-    shown = rows.with_columns(
-        name=printable(rows["name"]), place=printable(rows["place"]), raw=rows["name"]
-    )
+    shown = rows.with_columns(name=printable(rows["name"]), place=printable(rows["place"]), raw=rows["name"])
     return [{**row, "url": payers.of(row["raw"])} for row in shown.to_dicts()]
 
 

@@ -54,7 +54,7 @@ class PageRoute(APIRoute):
                 return self._refusal(request, "Invalid parameters", mistakes(exc), 422)
             except CorrelateError as exc:
                 if exc.report:
-                    log.error("%s %s failed: %s", request.method, request.url.path, exc, exc_info=exc)
+                    log.exception("%s %s failed", request.method, request.url.path)
                 return self._refusal(request, _title(exc), str(exc), exc.http_status, **_details(exc))
 
         return answer
@@ -123,7 +123,7 @@ def period(window: TimeRange) -> str:
 
 
 def _percent(share: float | None, digits: int = 1) -> str:
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+    return "-" if share is None else f"{100 * share:.{digits}f} %"
 
 
 def _time_field(text: str) -> str:

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import polars as pl
 from fastapi import Query
 from fastapi.responses import HTMLResponse
+from starlette.requests import Request
 
 from correlate.api import convert
 from correlate.api.deps import ServicesDep
-from correlate.api.pages.address import address
+from correlate.api.pages.address import Here, address
 from correlate.api.pages.html import html_page, page_router
 from correlate.model.queries import TimeRange
 from correlate.services.cohorts import query_of_operation
@@ -20,6 +21,7 @@ router = page_router()
 
 @router.get("/operations")
 def operation_spans(
+    request: Request,
     services: ServicesDep,
     service: Annotated[str, Query(max_length=1024)],
     operation: Annotated[str, Query(max_length=4096)] = "",
@@ -34,6 +36,7 @@ def operation_spans(
     known = known.filter(pl.col("name") == operation) if operation else known
     return html_page(
         "operation.html",
+        here=Here.of(request),
         service=service,
         operation=operation,
         order=order,

@@ -1,6 +1,6 @@
 """The page of a function: the spans that paid most for it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.responses import HTMLResponse
@@ -13,6 +13,7 @@ from correlate.api.pages.address import Here, Payers, address, times
 from correlate.api.pages.html import html_page, page_router
 from correlate.bootstrap import Services
 from correlate.joins.scope import span_info
+from correlate.model.ids import format_span_id
 from correlate.model.queries import TimeRange
 from correlate.services import frames
 from correlate.traceql.write import of_service, write
@@ -42,9 +43,15 @@ def frame_traces(
         found=found,
         unit=found.profile_type.sample_unit,
         most=max(found.rows["value"].to_list(), default=1) or 1,
-        spans=[{"span": span_info(row), **row} for row in found.rows.to_dicts()],
+        spans=[_payer(row) for row in found.rows.to_dicts()],
         cohort=_cohort(service, function, window) if service else "",
     )
+
+
+def _payer(row: dict[str, Any]) -> dict[str, Any]:
+    """A span of the handful shown, with what it paid."""
+    info = span_info(row)
+    return {**row, "info": info, "span_id": format_span_id(info.span)}
 
 
 def _cohort(service: str, function: str, window: TimeRange) -> str:
@@ -53,9 +60,7 @@ def _cohort(service: str, function: str, window: TimeRange) -> str:
     return address("/cohorts", {"q": write(of_service(service)), "function": lens} | times(window))
 
 
-def _choice(
-    services: Services, service: str, wanted_type: str, window: TimeRange, here: Here
-) -> HTMLResponse:
+def _choice(services: Services, service: str, wanted_type: str, window: TimeRange, here: Here) -> HTMLResponse:
     found: frames.Functions = services.frames.functions(service or None, wanted_type, window, limit=50)
     payers = Payers(service, str(found.profile_type), window)
     return html_page(

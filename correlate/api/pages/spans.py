@@ -12,7 +12,7 @@ from correlate.api.pages import flames
 from correlate.api.pages.address import Here, Payers, address
 from correlate.api.pages.html import html_page, page_router
 from correlate.api.pages.operations import cohort_link, slow_link
-from correlate.api.pages.words import PARTS
+from correlate.services.words import PARTS
 from correlate.bootstrap import Services
 from correlate.errors import CorrelateError, NoProfile
 from correlate.model.answers import SpanInfo
@@ -60,11 +60,12 @@ def span(
 def breakdown(request: Request, services: ServicesDep, trace: TraceDep, span: SpanDep) -> HTMLResponse:
     """Where the wall time of a span went, with the evidence for it."""
     found = services.breakdowns.of_span(trace, span)
+    here = Here.of(request)
     return html_page(
         "breakdown.html",
-        here=Here.of(request),
+        here=here,
         span=found.span,
-        span_id=format_span_id(found.span.span),
+        links={"flame graph": here.path.removesuffix("/breakdown"), "whole trace": f"/traces/{trace}"},
         breakdown=_parts(found),
         found=found,
         children=[{**row, "span_id": format_span_id(row["span"])} for row in found.children.to_dicts()],

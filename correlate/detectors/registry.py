@@ -1,0 +1,140 @@
+"""The built-in detectors behind one port."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from correlate.detectors import (
+    cases_growth,
+    cases_levels,
+    cases_shares,
+    contention,
+    contention_options,
+    goroutine,
+    hotspot,
+    hotspot_options,
+    leak,
+    leak_options,
+    regression,
+    regression_options,
+    threshold,
+)
+from correlate.detectors.port import Case, Detector
+from correlate.model.verdicts import Tier, Verdict
+
+LOOKBACK_S: Final = 72 * 3600.0
+"""How far back any detector looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A detector of this package.
+
+    Attributes:
+        name: what its verdicts call it.
+        find: everything it has to say.
+    """
+
+    name: str
+    find: Callable[[Case], Iterable[Verdict | None]]
+
+    def judge(self, case: Case) -> Sequence[Verdict]:
+        """See `port.Detector.judge`; of several verdicts on the same subject the loudest, then the first, counts."""
+        said = (verdict for verdict in self.find(case) if verdict is not None and verdict.tier is not Tier.CLEAR)
+        loudest: dict[str, Verdict] = {}
+        for verdict in sorted(said, key=lambda each: -each.tier.rank):
+            loudest.setdefault(verdict.subject, verdict)
+        return list(loudest.values())
+
+
+def memory_leak(case: Case) -> Iterator[Verdict | None]:
+    """Memory that is never given back, by the in-use heap of the usual instance, of lone ones, and of late."""
+    options = cases_growth.options_for(case, leak_options.PRODUCTION)
+    heap = cases_growth.usual_instance(case, "inuse_space", options)
+    if heap is not None:
+        yield leak.judge(heap.total, heap, options)
+    late = cases_growth.snapshots(case, "inuse_space")
+    if late is not None:
+        yield leak.judge(late.total, late, options)
+    for lone in cases_growth.lone_instances(case, "inuse_space", options):
+        yield leak.judge_total(lone, options)
+
+
+def goroutine_leak(case: Case) -> Iterator[Verdict | None]:
+    """Goroutines that wait for ever, by proof, by the usual instance, and of late."""
+    options = cases_growth.options_for(case, leak_options.GOROUTINES)
+    counts, sites = cases_growth.leaked(case)
+    leaked = goroutine.judge_leaked(case.service, counts, sites)
+    usual = cases_growth.usual_instance(case, "goroutine", options)
+    yield goroutine.judge(None if usual is None else _counts(usual), leaked, options)
+    late = cases_growth.snapshots(case, "goroutine")
+    if late is not None:
+        yield goroutine.judge_counts(_counts(late), options)
+
+
+def hotspots(case: Case) -> Iterator[Verdict | None]:
+    """Functions and operations with too large a part of the CPU, and instances that stick out."""
+    options = hotspot_options.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
+    reach_s = options.reference_s * 4 + options.persistent_s
+    cpu = cases_shares.function_series(case, "cpu", reach_s)
+    if cpu is not None:
+        yield from hotspot.judge(cpu, cases_shares.operation_series(case, "cpu", cpu), options)
+    fleet = cases_shares.instance_shares(case, options.persistent_s)
+    if fleet is not None:
+        yield from hotspot.judge_fleet(fleet, options)
+
+
+def regressions(case: Case) -> Iterator[Verdict | None]:
+    """Functions, operations and services whose CPU time grew for good."""
+    options = regression_options.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
+    cpu = cases_shares.function_series(case, "cpu", options.lookback_s)
+    if cpu is not None:
+        yield from regression.judge(cpu, cases_shares.operation_series(case, "cpu", cpu), options)
+
+
+def contentions(case: Case) -> Iterator[Verdict | None]:
+    """Waiting for locks, collecting garbage, allocating, profiling."""
+    options = contention_options.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
+    cpu = cases_shares.function_series(case, "cpu", 2 * options.hold_s)
+    if cpu is not None:
+        yield from contention.judge_runtime(cpu, options)
+    for alias in ("mutex", "block"):
+        delays = cases_shares.function_series(case, alias, LOOKBACK_S)
+        if delays is None:
+            continue
+        operations = cases_shares.operation_series(case, alias, delays)
+        if alias == "mutex":
+            yield from contention.judge_locks(delays, operations, options)
+        yield from contention.judge_rising(delays, operations)
+
+
+def thresholds(case: Case) -> Iterator[Verdict | None]:
+    """Levels above fixed limits."""
+    options = threshold.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
+    cpu = cases_shares.function_series(case, "cpu", cases_levels.LOOKBACK_S)
+    yield from threshold.judge_all(list(cases_levels.levels(case, cpu)), options)
+
+
+def _counts(heap: leak.SiteSeries) -> goroutine.CountSeries:
+    total = heap.total
+    return goroutine.CountSeries(
+        service=total.service,
+        instance=total.instance or total.service,
+        time_ns=total.time_ns,
+        counts=heap.by_site,
+        sites=heap.sites,
+        requests=total.requests,
+        restarts_ns=total.restarts_ns,
+        deploys_ns=total.deploys_ns,
+    )
+
+
+DETECTORS: Final[tuple[Detector, ...]] = (
+    Builtin(leak.DETECTOR, memory_leak),
+    Builtin(goroutine.DETECTOR, goroutine_leak),
+    Builtin(hotspot.DETECTOR, hotspots),
+    Builtin(regression.DETECTOR, regressions),
+    Builtin(contention.DETECTOR, contentions),
+    Builtin(threshold.DETECTOR, thresholds),
+)
+"""All of them."""

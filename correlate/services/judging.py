@@ -1,0 +1,192 @@
+"""Judging: every detector on every service of a batch, over one read of what was observed."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from correlate.alerting.settle import Ruling
+from correlate.detectors import cases
+from correlate.detectors.cases_growth import LEAST_RECENT_GROWTH
+from correlate.detectors.observe_rows import Role, alias_of, role_of
+from correlate.detectors.observe_stacks import stack_names
+from correlate.detectors.port import Case, Detector
+from correlate.detectors.registry import DETECTORS, LOOKBACK_S
+from correlate.detectors.sensitivity import Sensitivity
+from correlate.model.alert_changes import Judgement
+from correlate.model.queries import TimeRange
+from correlate.model.verdicts import Verdict
+from correlate.services.observe import Observe
+from correlate.tables.schema import OBSERVATIONS, OBSERVED_FUNCTION, OBSERVED_TOTAL
+
+_LOG: Final = logging.getLogger(__name__)
+
+SNAPSHOTS_NS: Final = 900_000_000_000
+"""How far back single profiles are looked at: enough for what grows within minutes."""
+
+_GROWN_BUCKETS: Final = 3
+_LATEST_NS: Final = 6 * 3_600_000_000_000
+"""Examples of stacks are those of the last hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How services are watched.
+
+    Attributes:
+        bucket_ns: length of a bucket.
+        settle_ns: so long after its end a bucket is observed: profiles and spans come late.
+        pace_ratio: what the detectors' times are multiplied by: 1, less for demonstrations.
+    """
+
+    bucket_ns: int = 300_000_000_000
+    settle_ns: int = 120_000_000_000
+    pace_ratio: float = 1.0
+
+    @property
+    def lookback_ns(self) -> int:
+        """How far back detectors look."""
+        return int(LOOKBACK_S * 1e9)
+
+    def end_ns(self, now_ns: int) -> int:
+        """End of the last bucket that can be observed."""
+        return (now_ns - self.settle_ns) // self.bucket_ns * self.bucket_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an owner wants of a detector for a service: whether it looks at all, and how easily it speaks."""
+
+    enabled: bool = True
+    sensitivity: Sensitivity = Sensitivity.NORMAL
+
+
+Wishes = Callable[[str, str], Wish]
+"""By service and detector."""
+
+Finish = Callable[[str, Sequence[Verdict], TimeRange], Sequence[Verdict]]
+"""Adds to the verdicts on a service what only traces tell, from a window."""
+
+
+class Judging:
+    """Runs the detectors."""
+
+    def __init__(
+        self,
+        observe: Observe,
+        manner: Manner,
+        wishes: Wishes,
+        finish: Finish,
+        detectors: Sequence[Detector] = DETECTORS,
+    ) -> None:
+        """Wire it.
+
+        Args:
+            observe: gives single profiles and symbols.
+            manner: bucket and pace.
+            wishes: what owners want.
+            finish: adds operations to what was found.
+            detectors: all of them.
+        """
+        self._observe = observe
+        self._manner = manner
+        self._wishes = wishes
+        self._finish = finish
+        self._detectors = detectors
+
+    def rulings(self, rows: pl.DataFrame, until_ns: int) -> Iterator[tuple[str, list[Ruling]]]:
+        """What the detectors say about each of some services at a time.
+
+        Args:
+            rows: OBSERVATIONS rows of the services, as far back as detectors look.
+            until_ns: end of the last bucket; later rows are not looked at.
+
+        Raises:
+            StoreError: the lake failed.
+        """
+        recent = rows.filter(
+            (pl.col("time_ns") < until_ns) & (pl.col("time_ns") >= until_ns - self._manner.lookback_ns)
+        )
+        if recent.is_empty():
+            return
+        services = recent["service"].unique().to_list()
+        snapshots = self._snapshots(recent, until_ns)
+        stacks = self._stacks(services, recent, snapshots)
+        late = {} if snapshots.is_empty() else snapshots.partition_by("service", as_dict=True)
+        for (service,), mine in recent.partition_by("service", as_dict=True).items():
+            case = Case(
+                service=str(service),
+                until_ns=until_ns,
+                bucket_ns=self._manner.bucket_ns,
+                rows=mine,
+                snapshots=late.get((service,), snapshots.clear()),
+                stacks=stacks,
+                pace_ratio=self._manner.pace_ratio,
+            )
+            yield case.service, self._ruled(case)
+
+    def _ruled(self, case: Case) -> list[Ruling]:
+        deploys = cases.deploys(case)
+        deployed_ns = int(deploys[-1]) if deploys.size else 0
+        found: list[Ruling] = []
+        for detector in self._detectors:
+            wish = self._wishes(case.service, detector.name)
+            at = Judgement(case.service, detector.name, case.until_ns, deployed_ns)
+            verdicts = self._verdicts(detector, replace(case, sensitivity=wish.sensitivity)) if wish.enabled else ()
+            if verdicts is not None:
+                found.append(Ruling(at, tuple(verdicts)))
+        return found
+
+    def _verdicts(self, detector: Detector, case: Case) -> Sequence[Verdict] | None:
+        """None when a detector failed: then nothing is known, and no alert goes away."""
+        try:
+            verdicts = detector.judge(case)
+        except Exception:  # a defect in one detector, or absurd data of one service, must not silence the others
+            _LOG.exception("detector %s failed on service %s", detector.name, case.service)
+            return None
+        window = TimeRange(case.until_ns - SNAPSHOTS_NS, case.until_ns)
+        return self._finish(case.service, verdicts, window) if verdicts else verdicts
+
+    def _snapshots(self, rows: pl.DataFrame, until_ns: int) -> pl.DataFrame:
+        """Single profiles of those processes that hold more than a few buckets ago: of most services, none."""
+        grown = _grown(rows, until_ns, self._manner.bucket_ns)
+        if grown.is_empty():
+            return pl.DataFrame(schema=OBSERVATIONS)
+        services = grown["service"].unique().to_list()
+        window = TimeRange(until_ns - SNAPSHOTS_NS, until_ns)
+        return self._observe.snapshots(services, grown.select("type", "instance"), window)
+
+    def _stacks(
+        self, services: Sequence[str], rows: pl.DataFrame, snapshots: pl.DataFrame
+    ) -> dict[int, tuple[str, ...]]:
+        """Examples that detectors may show, or find callers in."""
+        newest = rows.filter((pl.col("stack") != 0) & (pl.col("time_ns") >= pl.col("time_ns").max() - _LATEST_NS))
+        newest = newest.filter((pl.col("kind") != OBSERVED_FUNCTION) | (pl.col("instance") == 0))
+        last = newest.sort("time_ns").unique(["service_id", "type", "kind", "key"], keep="last")
+        wanted = np.unique(np.concatenate([last["stack"].to_numpy(), snapshots["stack"].to_numpy()]))
+        return stack_names(self._observe.symbols(services), wanted)
+
+
+def _grown(rows: pl.DataFrame, until_ns: int, bucket_ns: int) -> pl.DataFrame:
+    """Of each service and type of snapshots the process that grew most of late, if it is worth a look."""
+    types = [text for text in rows["type"].unique() if role_of(text) is Role.HELD and alias_of(text) in _LEAST]
+    least = {text: _LEAST[alias_of(text)] for text in types}
+    recent = rows.filter(
+        pl.col("type").is_in(types)
+        & (pl.col("kind") == OBSERVED_TOTAL)
+        & (pl.col("instance") != 0)
+        & (pl.col("time_ns") >= until_ns - max(_GROWN_BUCKETS * bucket_ns, SNAPSHOTS_NS // 3))
+    )
+    if recent.is_empty():
+        return recent
+    # The last mean lies below the last value, as the first floor does not: twice the rise within a bucket.
+    growth = pl.col("value").sort_by("time_ns").last() - pl.col("floor").min()
+    grown = recent.group_by("service", "type", "instance").agg(growth=growth)
+    worth = grown.filter(pl.col("growth") >= pl.col("type").replace_strict(least, return_dtype=pl.Int64) // 2)
+    return worth.sort("growth", "instance", descending=True).unique(["service", "type"], keep="first")
+
+
+_LEAST: Final = LEAST_RECENT_GROWTH
