@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from connectors.alertmanager import AlertmanagerReceiver
 from connectors.config import expanded
-from connectors.grafana import GrafanaReceiver
+from connectors.grafana import MOST_S, GrafanaReceiver
 from connectors.http import HttpSource
 from connectors.post import Post
 from connectors.receiver_config import AlertmanagerConfig, GrafanaConfig, ReceiverConfig, SlackConfig, WebhookConfig
@@ -21,6 +21,9 @@ from correlate.alerting.payloads import Outward
 from correlate.errors import ConfigError
 from correlate.ports import Clock
 from correlate.ports.receivers import AlertReceiver, Recipient
+
+_SLACK_S: Final = 5.0
+"""What a lease is longer than the attempt, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def _alertmanager(config: AlertmanagerConfig, means: Means) -> Recipient:
     receiver = AlertmanagerReceiver(config.name, peers, means.clock, means.outward(config), every_s=config.every_s)
     places = ", ".join(peer.endpoint.address for peer in peers)
     made = _made(config, receiver, places, partial(_close_all, peers))
-    return replace(made, repeat_every_s=config.every_s, repeat=receiver.repeat)
+    lease_s = len(peers) * config.timeout_s + made.lease_s  # peers are told one after the other
+    return replace(made, lease_s=lease_s, repeat_every_s=config.every_s, repeat=receiver.repeat)
 
 
 def _close_all(peers: Sequence[HttpSource]) -> None:
@@ -89,7 +93,8 @@ def _grafana(config: GrafanaConfig, means: Means) -> Recipient:
     receiver = GrafanaReceiver(
         config.name, http, means.outward(config), dashboard_uid=config.dashboard_uid, panel_id=config.panel_id
     )
-    return _made(config, receiver, http.endpoint.address, http.close)
+    made = _made(config, receiver, http.endpoint.address, http.close)
+    return replace(made, lease_s=MOST_S + made.lease_s)
 
 
 def _made(config: ReceiverConfig, receiver: AlertReceiver, place: str, close: Callable[[], None]) -> Recipient:
@@ -100,6 +105,7 @@ def _made(config: ReceiverConfig, receiver: AlertReceiver, place: str, close: Ca
         rate_per_s=config.rate_per_s,
         burst=max(1, int(2 * config.rate_per_s)),
         at_once=config.at_once,
+        lease_s=2 * config.timeout_s + _SLACK_S,
         give_up_after_s=config.give_up_after_s,
         close=close,
     )

@@ -17,9 +17,11 @@ from correlate.doctor.endpoints import Endpoint
 from correlate.model.alert_policy import AlertConfig
 from correlate.model.forward import Target
 from correlate.ports import AlertBooks, Clock, Part
+from correlate.services.alert_evidence import AlertEvidence
 from correlate.services.alert_flow import AlertFlow
 from correlate.services.alerts import Alerts
 from correlate.services.answers import Profile
+from correlate.services.backtest import Backtest
 from correlate.services.breakdown import Breakdowns
 from correlate.services.catalogue import Catalogue
 from correlate.services.cohort_profiles import CohortProfiles
@@ -33,10 +35,13 @@ from correlate.services.forward_metrics import ForwardMetrics
 from correlate.services.frames import Frames
 from correlate.services.health import Health
 from correlate.services.ingest import AcceptedTimes, Ingest
+from correlate.services.judging import Judging, Manner
+from correlate.services.leak_operations import SiteOperations
 from correlate.services.letters import Replay
 from correlate.services.links import LinkMaker
 from correlate.services.notify import Notify, NotifyBooks
 from correlate.services.notify_metrics import NotifyMetrics
+from correlate.services.observe import Observe
 from correlate.services.on_demand import Fetcher, Fetching
 from correlate.services.pipeline_metrics import PipelineMetrics
 from correlate.services.pull import Pull
@@ -47,6 +52,9 @@ from correlate.services.render import Format, Rendered, render
 from correlate.services.source_metrics import SourceMetrics
 from correlate.services.sources import Sources
 from correlate.services.upkeep import Upkeep
+from correlate.services.watch import Means as WatchMeans
+from correlate.services.watch import Watch
+from correlate.services.wishes import Steps, Wishes, no_feedback
 from correlate.settings import Settings
 from correlate.storage.lake import LakeOptions, LakeStore, open_lake
 from correlate.storage.maintenance import MaintenanceOptions
@@ -96,6 +104,8 @@ class Services:
         sources: how the sources are.
         alerts: what people do with alerts.
         alert_flow: from verdicts to alerts, and to what receivers are to be told.
+        watch: observes services and runs the detectors.
+        backtest: tells what would have fired.
         notify: tells receivers.
         receivers: tries receivers out.
         clock: the time of day.
@@ -121,6 +131,8 @@ class Services:
     sources: Sources
     alerts: Alerts
     alert_flow: AlertFlow
+    watch: Watch
+    backtest: Backtest
     notify: Notify
     receivers: Receivers
     clock: Clock
@@ -166,32 +178,24 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
     skew_ns = int(settings.join_skew_s * 1e9)
     metrics = CollectorRegistry()
     metrics.register(LakeMetrics(lake))
-    ingest = Ingest(
-        lake,
-        clock,
-        AcceptedTimes(settings.retention_days, settings.ahead_s),
-        steps=settings.steps,
-        on_dropped=PipelineMetrics(metrics).count,
-    )
+    times = AcceptedTimes(settings.retention_days, settings.ahead_s)
+    ingest = Ingest(lake, clock, times, steps=settings.steps, on_dropped=PipelineMetrics(metrics).count)
     forward = Forward(ingest, [each.target() for each in settings.forward], partial(_outbox, settings))
     metrics.register(ForwardMetrics(forward.lanes))
-    books = Books(
-        SqlWatermarks(state, clock), SqlLeases(state, clock), SqlSourceStatuses(state), SqlDeadLetters(state, clock)
-    )
+    books = _books(state, clock)
     sources = Sources(books, clock)
     metrics.register(SourceMetrics(sources))
     explain = Fetching(Explain(lake, skew_ns=skew_ns), Fetcher(ingest, lake, skew_ns=skew_ns))
-    grafana = settings.grafana
     holder = _process_name()
-    alert_books = AlertBooks(
-        SqlAlertBook(state), SqlSilences(state), SqlFeedback(state), SqlNotificationOutbox(state, clock)
-    )
-    alert_config = AlertConfig(receivers=tuple(each.route() for each in settings.receivers))
+    alert_books = _alert_books(state, clock)
+    alert_config = AlertConfig(settings.detectors.policies, tuple(each.route() for each in settings.receivers))
     receivers = Receivers(alert_config.receivers, alert_books, state, clock)
     told = NotifyBooks(alert_books.outbox, alert_books.alerts, books.leases, receivers.note_test)
     notify = Notify(told, clock, holder=holder)
     metrics.register(NotifyMetrics(notify, alert_books.outbox, clock))
     cohorts = CohortProfiles(lake, Cohorts(lake), skew_ns=skew_ns)
+    links = _links(settings)
+    flow = AlertFlow(alert_books, alert_config, clock, AlertEvidence(lake, links))
     return Services(
         settings=settings,
         ingest=ingest,
@@ -204,21 +208,70 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
         catalogue=Catalogue(lake, skew_ns=skew_ns),
         doctor=Doctor(lake, clock, partial(_practices, settings, forward, books, receivers), skew_ns=skew_ns),
         health=Health(lake.probes),
-        links=LinkMaker(
-            settings.resolved_public_url, grafana.url, grafana.tempo_uid, grafana.pyroscope_uid, grafana.org_id
-        ),
+        links=links,
         books=books,
         pull=Pull(Means(ingest, lake, books, clock), holder=holder, lease_s=settings.lease_s),
         replay=Replay(ingest, lake, books.letters),
         upkeep=Upkeep(lake.maintenance, books.leases, holder),
         sources=sources,
         alerts=Alerts(alert_books, alert_config, clock),
-        alert_flow=AlertFlow(alert_books, alert_config, clock),
+        alert_flow=flow,
+        watch=_watch(settings, lake, books, flow, alert_books, clock, holder),
+        backtest=_backtest(settings, lake, clock),
         notify=notify,
         receivers=receivers,
         clock=clock,
         metrics=metrics,
     )
+
+
+def _books(state: State, clock: Clock) -> Books:
+    return Books(
+        SqlWatermarks(state, clock), SqlLeases(state, clock), SqlSourceStatuses(state), SqlDeadLetters(state, clock)
+    )
+
+
+def _alert_books(state: State, clock: Clock) -> AlertBooks:
+    return AlertBooks(SqlAlertBook(state), SqlSilences(state), SqlFeedback(state), SqlNotificationOutbox(state, clock))
+
+
+def _links(settings: Settings) -> LinkMaker:
+    grafana = settings.grafana
+    return LinkMaker(
+        settings.resolved_public_url, grafana.url, grafana.tempo_uid, grafana.pyroscope_uid, grafana.org_id
+    )
+
+
+def _manner(settings: Settings) -> Manner:
+    chosen = settings.detectors
+    return Manner(int(chosen.bucket_s * 1e9), int(chosen.settle_s * 1e9), chosen.pace)
+
+
+def _judging(settings: Settings, lake: LakeStore, observe: Observe, steps: Steps) -> Judging:
+    wishes = Wishes(settings.detectors.policies, steps)
+    return Judging(observe, _manner(settings), wishes, SiteOperations(lake).add)
+
+
+def _watch(
+    settings: Settings,
+    lake: LakeStore,
+    books: Books,
+    flow: AlertFlow,
+    alert_books: AlertBooks,
+    clock: Clock,
+    holder: str,
+) -> Watch:
+    observe = Observe(lake, lake.observations, clock)
+    judging = _judging(settings, lake, observe, lambda service: alert_books.feedback.steps(service, clock.now_ns()))
+    means = WatchMeans(lake, lake.observations, books.watermarks, books.leases, clock)
+    return Watch(means, observe, judging, flow.judged, _manner(settings), holder=holder)
+
+
+def _backtest(settings: Settings, lake: LakeStore, clock: Clock) -> Backtest:
+    observe = Observe(lake, lake.observations, clock)
+    judging = _judging(settings, lake, observe, no_feedback)
+    policies = settings.detectors.policies
+    return Backtest(lake, lake.observations, observe, judging, _manner(settings), policies)
 
 
 def _practices(settings: Settings, forward: Forward, books: Books, receivers: Receivers) -> Practices:

@@ -26,6 +26,7 @@ from pydantic_settings import (
 from correlate.errors import ConfigError
 from correlate.model.forward import CARRIED, ForwardSignal, Target, TargetKind, WhenFull
 from correlate.model.pipeline import SERVICE_KEYS, TYPE_KEY, Action, ActionKind, Condition, Matcher, Signal, Step
+from correlate.settings_detectors import DetectorSettings
 from correlate.settings_receivers import ReceiverSettings, names_once
 from correlate.tables.pipeline import pattern_problem
 
@@ -223,6 +224,7 @@ class Settings(BaseSettings):
     pipeline: list[StepSettings] = Field(default_factory=list, description="filters and changes on the way in")
     forward: list[ForwardSettings] = Field(default_factory=list, repr=False, description="who gets what came in")
     receivers: list[ReceiverSettings] = Field(default_factory=list, repr=False, description="who is told about alerts")
+    detectors: DetectorSettings = Field(default_factory=lambda: DetectorSettings.model_validate({}))
     grafana: GrafanaSettings = Field(default_factory=lambda: GrafanaSettings.model_validate({}))
 
     @field_validator("forward")

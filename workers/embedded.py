@@ -12,7 +12,7 @@ from celery.worker import WorkController, state
 from correlate.bootstrap import Services
 from workers import names, schedule
 from workers.app import App, create_app
-from workers.runtime import runtime_of
+from workers.runtime import Runtime, runtime_of
 
 _LOG: Final = logging.getLogger(__name__)
 _START_S: Final = 10.0
@@ -20,21 +20,44 @@ _START_S: Final = 10.0
 
 @contextmanager
 def running(services: Services) -> Iterator[None]:
-    """Pull the configured sources and tell the configured receivers until the block is left; without any: nothing.
+    """Watch services, pull the configured sources and tell the configured receivers until the block is left.
 
     Raises:
         ConfigError: the sources or receivers are wrong; the message lists every mistake.
         StoreError: the state database failed.
     """
     with runtime_of(services) as runtime:
-        if not (runtime.plans or runtime.recipients):
+        entries = [*schedule.pulls(list(runtime.plans.values())), *schedule.watching(services.settings.detectors)]
+        if not (entries or runtime.recipients):
             yield
             return
         app = create_app(services.settings.broker_url, runtime)
-        entries = [*schedule.pulls(list(runtime.plans.values())), *(schedule.NOTIFYING if runtime.recipients else ())]
-        with _worker(app, services), _clock(schedule.beat(app, entries)):
+        with _telling(runtime), _worker(app, services), _clock(schedule.beat(app, entries)):
             schedule.ask_now(app, entries)
             yield
+
+
+@contextmanager
+def _telling(runtime: Runtime) -> Iterator[None]:
+    """Tell receivers about alerts in a thread of its own: long work in all threads of the worker must not delay it."""
+    stop = threading.Event()
+
+    def tell() -> None:
+        while not stop.wait(schedule.NOTIFY_S):
+            try:
+                runtime.notify()
+            except Exception:
+                _LOG.exception("telling receivers about alerts stumbled")
+
+    thread = threading.Thread(target=tell, name="notify", daemon=True)
+    if runtime.recipients:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if runtime.recipients:
+            thread.join()
 
 
 @contextmanager

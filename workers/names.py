@@ -6,6 +6,7 @@ PULL: Final = "correlate.pull"
 COMPACT: Final = "correlate.compact"
 EXPIRE: Final = "correlate.expire"
 REPLAY: Final = "correlate.replay"
+WATCH: Final = "correlate.watch"
 NOTIFY: Final = "correlate.notify"
 
 QUEUE: Final = "correlate"

@@ -53,7 +53,8 @@ def run_beat(settings: Settings) -> None:
     _check_broker(settings)
     with sources_of(settings, bootstrap.SystemClock()) as sources:
         told = schedule.NOTIFYING if settings.receivers else ()
-        entries = [*schedule.pulls(sources), *schedule.MAINTENANCE, *told]
+        watching = schedule.watching(settings.detectors)
+        entries = [*schedule.pulls(sources), *schedule.MAINTENANCE, *watching, *told]
         app = create_app(settings.broker_url)
         service = schedule.beat(app, entries)
         for number in (signal.SIGINT, signal.SIGTERM):

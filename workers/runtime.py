@@ -45,6 +45,19 @@ class Runtime:
         report = self.services.pull.once(self.plans[source])
         _LOG.debug("pull of %s: %s", source, report)
 
+    def watch(self, shard: str) -> None:
+        """Watch a part of the services.
+
+        Args:
+            shard: which part of how many: ``0/4``.
+
+        Raises:
+            StoreError: the lake or the state database failed.
+        """
+        number, _, count = shard.partition("/")
+        report = self.services.watch.once(int(number), int(count))
+        _LOG.debug("watch %s: %s", shard, report)
+
     def notify(self) -> None:
         """Decide who is to be told about alerts, and tell them what is due; the next turn comes soon if it fails."""
         try:

@@ -9,11 +9,15 @@ from celery import Celery
 from celery.beat import Scheduler, Service
 from kombu.exceptions import OperationalError
 
+from correlate.settings_detectors import DetectorSettings
 from workers import names
 
 _LOG: Final = logging.getLogger(__name__)
 _MAINTENANCE_S: Final = 60.0
-_NOTIFY_S: Final = 2.0
+NOTIFY_S: Final = 2.0
+"""How often it is looked whether somebody is to be told about alerts."""
+
+_WATCH_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,15 @@ MAINTENANCE: Final = (
 """For processes that share a lake; one that serves alone does it in a thread."""
 
 
-NOTIFYING: Final = (Entry("notify", names.NOTIFY, _NOTIFY_S),)
+NOTIFYING: Final = (Entry("notify", names.NOTIFY, NOTIFY_S),)
 """Where somebody is to be told about alerts."""
+
+
+def watching(settings: DetectorSettings) -> list[Entry]:
+    """One entry per part of the services; none where nothing is watched."""
+    every_s = min(_WATCH_S, float(settings.bucket_s))
+    parts = [f"{shard}/{settings.shards}" for shard in range(settings.shards)] if settings.enable else []
+    return [Entry(f"watch {part}", names.WATCH, every_s, {"shard": part}) for part in parts]
 
 
 class Pulled(Protocol):

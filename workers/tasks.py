@@ -33,6 +33,12 @@ def replay(task: Handled, source: str | None = None) -> None:
     _runtime(task).services.replay.all(source)
 
 
+@shared_task(bind=True, base=Handled, name=names.WATCH)
+def watch(task: Handled, shard: str) -> None:
+    """Observe what is due of a part of the services, and judge it, unless another process does."""
+    _runtime(task).watch(shard)
+
+
 @shared_task(bind=True, base=Handled, name=names.NOTIFY)
 def notify(task: Handled) -> None:
     """Decide who is to be told about alerts, and tell them what is due."""

@@ -100,9 +100,12 @@ def _reason(group: Group, members: Members, route: ReceiverRoute, now_ns: int, *
 def _reason_of_news(group: Group, news: Sequence[Alert]) -> Reason:
     if not group.told:
         return Reason.FIRST
-    known = [group.told.get(alert.fingerprint) for alert in news]
-    graver = all(told is not None and told.status is alert.status for told, alert in zip(known, news, strict=True))
-    return Reason.RAISED if graver else Reason.ADDED
+    known = (group.told.get(alert.fingerprint) for alert in news)
+    same = (
+        told and (told.episode, told.status) == (alert.episode, alert.status)
+        for told, alert in zip(known, news, strict=True)
+    )
+    return Reason.RAISED if all(same) else Reason.ADDED
 
 
 def _ended(group: Group, members: Members) -> list[Alert]:

@@ -6,14 +6,14 @@ process that dies between a judgement and a message loses nothing; the next one 
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from correlate.alerting.grouping import Decision, Members, decide
 from correlate.alerting.routing import GroupKey, group_key, wanted
 from correlate.alerting.silencing import silenced_by
 from correlate.model.alert_changes import Changes, Group
 from correlate.model.alert_policy import ReceiverRoute
-from correlate.model.alerts import Alert, Silence
+from correlate.model.alerts import Alert, AlertStatus, Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _plan_receiver(scene: Scene, route: ReceiverRoute, silenced: AbstractSet[str
     changes = Changes()
     for text, key in sorted(keys.items()):
         group = groups.get(text)
-        members = _members(group, open_.get(text, []), alerts, silenced)
+        members = _members(open_.get(text, []), _gone(group, route, alerts), silenced)
         decision = decide(group, key, members, route, now_ns, waiting=(route.name, text) in scene.waiting)
         changes += _changes(group, decision)
     return changes
@@ -70,16 +70,25 @@ def _buckets(route: ReceiverRoute, alerts: Sequence[Alert]) -> list[tuple[GroupK
     return list(found.values())
 
 
-def _members(
-    group: Group | None, open_: Iterable[Alert], alerts: Mapping[str, Alert], silenced: AbstractSet[str]
-) -> Members:
+def _members(open_: Iterable[Alert], gone: tuple[Alert, ...], silenced: AbstractSet[str]) -> Members:
     there = tuple(sorted(open_, key=lambda alert: (-alert.severity.rank, alert.started_ns, alert.fingerprint)))
-    told = group.told if group else {}
     return Members(
         there=tuple(alert for alert in there if alert.fingerprint not in silenced),
         hidden={alert.fingerprint for alert in there if alert.fingerprint in silenced},
-        gone=tuple(alerts[name] for name in told if name in alerts and not alerts[name].open),
+        gone=gone,
     )
+
+
+def _gone(group: Group | None, route: ReceiverRoute, alerts: Mapping[str, Alert]) -> tuple[Alert, ...]:
+    """Alerts that the receiver was told of and that are over.
+
+    So is, for one that hears of no watches, what fired and came back as a watch before its end could be told.
+    """
+    known = [alerts[name] for name in group.told if name in alerts] if group else []
+    over = (alert for alert in known if not alert.open)
+    only_watched = (alert for alert in known if alert.status is AlertStatus.WATCH and not route.send_watch)
+    ended = (replace(alert, status=AlertStatus.RESOLVED, resolved_ns=alert.since_ns) for alert in only_watched)
+    return (*over, *ended)
 
 
 def _changes(before: Group | None, decision: Decision) -> Changes:

@@ -1,11 +1,11 @@
 """Where the query commands get their answers: a running server, or the same application over the lake itself."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
@@ -14,9 +14,6 @@ import orjson
 from correlate import bootstrap
 from correlate.errors import BadQuery, ConfigError, CorrelateError, NoProfile, NotFound, StoreError
 from correlate.settings import Settings
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 Params = Mapping[str, str]
 
@@ -82,9 +79,9 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
-    """The application within this process, without a socket."""
+    """An ASGI application within this process, without a socket."""
 
-    app: "FastAPI"
+    app: Callable[..., Awaitable[None]]
 
     def get(self, url: str, /, *, params: Any = None) -> httpx.Response:
         """GET a path."""

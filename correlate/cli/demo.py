@@ -18,7 +18,8 @@ from correlate.cli import comparing, query
 from correlate.cli.backend import Backend, slow_path
 from correlate.cli.serve import serve
 from correlate.demo import loading, replay, traffic
-from correlate.errors import CorrelateError
+from correlate.errors import BadQuery, CorrelateError, NotFound
+from correlate.flame.labels import printable_one
 
 _USUAL_PORT = 8080
 _LOOKED_AT = 50
@@ -72,9 +73,13 @@ def _replay_and_print(services: bootstrap.Services, url: str, console: Console) 
 
 def _print_slow(source: Backend, span: dict[str, Any], public_url: str, console: Console) -> None:
     """What the slow spans of the same operation do differently, in words."""
-    path = slow_path(span["service"], span["name"])
-    console.print(f"\nWhat do slow [bold]{escape(span['name'])}[/] do differently?")
-    comparing.print_sentences(source.json(path), console, most=2)
+    try:
+        path = slow_path(span["service"], span["name"])
+        found = source.json(path)
+    except (NotFound, BadQuery):  # in a folder with other data: too few spans, or a name that no address can hold
+        return
+    console.print(f"\nWhat do slow [bold]{escape(printable_one(span['name']))}[/] do differently?")
+    comparing.print_sentences(found, console, most=2)
     console.print(f"{public_url}{path}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -39,9 +39,9 @@ OtlpHttpOption = Annotated[
     str | None, typer.Option("--otlp-http", help="HOST:PORT of OTLP/HTTP on its own port, or off [127.0.0.1:4318]")
 ]
 PyroscopeOption = Annotated[
-    str | None, typer.Option("--pyroscope", help="HOST:PORT of one more port for Pyroscope clients, or off [off]")
+    str | None, typer.Option("--pyroscope", help="HOST:PORT of one more port for Pyroscope clients, or off \\[off]")
 ]
-UrlOption = Annotated[str | None, typer.Option("--url", help="a running correlate [http://127.0.0.1:8080]")]
+UrlOption = Annotated[str | None, typer.Option("--url", help="a running correlate \\[http://127.0.0.1:8080]")]
 
 
 @app.callback(invoke_without_command=True)
@@ -88,7 +88,7 @@ def api(
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="exit after printing instead of serving on")] = False,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="keep the data here [a temporary folder]")] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="keep the data here \\[a temporary folder]")] = None,
     http: HttpOption = None,
     otlp_grpc: GrpcOption = None,
     otlp_http: OtlpHttpOption = None,
@@ -105,7 +105,7 @@ def import_files(
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     service: Annotated[str, typer.Option(help="service of files that do not name one")] = "",
-    name: Annotated[str, typer.Option(help="profile name of pprof files: process_cpu, memory, … [by its types]")] = "",
+    name: Annotated[str, typer.Option(help="profile name of pprof files: process_cpu, memory, … \\[by its types]")] = "",
     now: Annotated[bool, typer.Option("--now", help="date recorded traffic so that it ends now")] = False,
 ) -> None:
     """Load files into the lake; what was imported before is not stored again."""
@@ -151,6 +151,25 @@ def doctor(
     (command.print_json if as_json else command.print_report)(found, _console)
     if found["complaints"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def backtest(
+    start: Annotated[str, typer.Option("--from", help="begin: now-7d, 2026-11-23T15:00:00Z, nanoseconds")] = "now-1d",
+    end: Annotated[str, typer.Option("--to", help="end")] = "now",
+    service: Annotated[list[str] | None, typer.Option(help="only this one; may be given several times")] = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print events and alerts as JSON")] = False,
+) -> None:
+    """Replay stored history through the detectors and print what would have fired; nobody is told."""
+    from correlate.cli import backtest as command
+
+    found = command.backtest(_settings(config, data_dir), (start, end), service or [], _errors)
+    if as_json:
+        command.print_json(found)
+    else:
+        command.print_table(found, _console)
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:

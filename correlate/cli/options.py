@@ -16,6 +16,13 @@ _LENS = "Only a part of the stacks (regular expressions, looked for anywhere in 
 _OUT = "How it is written"
 
 
+class Spread(StrEnum):
+    """How much of each trace counts where many spans are asked for."""
+
+    SPAN = Scope.SPAN.value
+    SUBTREE = Scope.SUBTREE.value
+
+
 class Basis(StrEnum):
     """What decides whether functions differ."""
 
@@ -25,7 +32,7 @@ class Basis(StrEnum):
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file with settings", rich_help_panel=_WHERE)]
 UrlOption = Annotated[
-    str | None, typer.Option("--url", help="a running correlate [http://127.0.0.1:8080]", rich_help_panel=_WHERE)
+    str | None, typer.Option("--url", help="a running correlate \\[http://127.0.0.1:8080]", rich_help_panel=_WHERE)
 ]
 LakeOption = Annotated[
     Path | None,
@@ -38,13 +45,16 @@ ScopeOption = Annotated[
     Scope,
     typer.Option(help="the span alone, with its descendants, or its whole trace", rich_help_panel=_EVIDENCE),
 ]
+SpreadOption = Annotated[
+    Spread, typer.Option("--scope", help="the spans alone, or with their descendants", rich_help_panel=_EVIDENCE)
+]
 MethodOption = Annotated[
     Method, typer.Option(help="one join method, or the strongest there is", rich_help_panel=_EVIDENCE)
 ]
 FromOption = Annotated[
-    str, typer.Option("--from", help="now-1h, 2026-01-31T12:00:00Z, or s/ms/ns since 1970 [the beginning]")
+    str, typer.Option("--from", help="now-1h, 2026-01-31T12:00:00Z, or s/ms/ns since 1970 \\[the beginning]")
 ]
-ToOption = Annotated[str, typer.Option("--to", help="as --from [now]")]
+ToOption = Annotated[str, typer.Option("--to", help="as --from \\[the end]")]
 FocusOption = Annotated[str, typer.Option(help="keep stacks with a function that matches", rich_help_panel=_LENS)]
 IgnoreOption = Annotated[str, typer.Option(help="drop stacks with a function that matches", rich_help_panel=_LENS)]
 FunctionOption = Annotated[
@@ -89,6 +99,6 @@ def lens(focus: str, ignore: str, function: str, callees_of: str, callers_of: st
     }
 
 
-def evidence(wanted_type: str, scope: Scope, method: Method) -> Mapping[str, str]:
+def evidence(wanted_type: str, scope: Scope | Spread, method: Method) -> Mapping[str, str]:
     """The parameters of the options that choose samples."""
     return {"type": wanted_type, "scope": scope.value, "method": method.value}

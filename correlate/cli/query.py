@@ -16,6 +16,7 @@ from rich.text import Text
 
 from correlate.cli import flame_text, tables
 from correlate.cli.backend import Backend, backend
+from correlate.cli.tables import shown
 from correlate.errors import ConfigError
 from correlate.flame import columns
 from correlate.flame.labels import printable_one
@@ -124,7 +125,8 @@ def print_answer(answer: dict[str, Any], console: Console) -> None:
     print_doubts(answer, console)
     console.print(Group(_facts(answer), Text(), _drawn(tree, answer, top_count=0 if frames else _TOP), Text()))
     if frames:
-        console.print(tables.shares(frames, answer["unit"]), Text())
+        whole = "of all stacks, not only of those shown above\n" if answer.get("kept") else ""
+        console.print(Text(whole, style="dim"), tables.shares(frames, answer["unit"]), Text(), sep="")
     for name, url in answer["links"].items():
         if url:
             label = name.replace("_", " ")
@@ -138,8 +140,8 @@ def print_doubts(answer: dict[str, Any], console: Console, whose: str = "") -> N
         return
     what = f"{whose}{sure['level']}, not exact, by {answer['method']}"
     bound = f"up to {sure['error_bound']:.0%} of the total may belong elsewhere"
-    text = f"{what[:1].upper()}{what[1:]}: {bound}."
-    console.print(Text(text, style="bold yellow"), soft_wrap=True)
+    text = f"{what[:1].upper()}{what[1:]}: {bound} ({sure['reason']})."
+    console.print(Text(printable_one(text), style="bold yellow"), soft_wrap=True)
 
 
 def _drawn(tree: Tree, answer: dict[str, Any], top_count: int) -> flame_text.FlameText:
@@ -154,9 +156,10 @@ def _facts(answer: dict[str, Any]) -> Table:
     for label, text in (_cohort(answer["cohort"]) if "cohort" in answer else _span(answer["span"])).items():
         grid.add_row(label, text)
     total = human(answer["total"], answer["unit"])
-    grid.add_row("total", f"{total} of {answer['profile_type'].split(':')[1]}, scope {answer['scope']}")
+    grid.add_row("total", shown(f"{total} of {answer['profile_type'].split(':')[1]}, scope {answer['scope']}"))
     grid.add_row("samples", _samples(coverage))
-    grid.add_row("method", f"{answer['method']}, {confidence['level']}: {confidence['reason']}")
+    why = f": {confidence['reason']}" if confidence["level"] == "exact" else ", see above"
+    grid.add_row("method", shown(f"{answer['method']}, {confidence['level']}{why}"))
     left = human(coverage["unattributed"], answer["unit"])
     to_none = "name no span" if confidence["level"] == "exact" else "were given to no span"
     grid.add_row("unattributed", f"{left} in the same profiles {to_none}")

@@ -1,6 +1,5 @@
 """The commands that ask about spans and code: span, cohort, compare, slow, breakdown and frames."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +24,8 @@ from correlate.cli.options import (
     OutputOption,
     ScopeOption,
     SelfOption,
+    Spread,
+    SpreadOption,
     ToOption,
     TypeOption,
     UrlOption,
@@ -77,7 +78,7 @@ def cohort(
     start: FromOption = "",
     end: ToOption = "",
     wanted_type: TypeOption = "cpu",
-    scope: ScopeOption = Scope.SUBTREE,
+    scope: SpreadOption = Spread.SUBTREE,
     method: MethodOption = Method.AUTO,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="look at so many spans at most")] = 100_000,
     focus: FocusOption = "",
@@ -94,7 +95,7 @@ def cohort(
 
     [dim]correlate cohort '{ resource.service.name = "checkout" && duration > 500ms }' --from now-1h[/]
     """
-    from correlate.cli import backend, query
+    from correlate.cli import query
 
     chosen = lens(focus, ignore, function, callees_of, callers_of, self_of)
     params = {"q": question, "from": start, "to": end, "limit": str(limit), "max_nodes": str(max_nodes)}
@@ -116,7 +117,7 @@ def compare(
     right_from: Annotated[str, typer.Option(help="where it differs from --from")] = "",
     right_to: Annotated[str, typer.Option(help="where it differs from --to")] = "",
     wanted_type: TypeOption = "cpu",
-    scope: ScopeOption = Scope.SUBTREE,
+    scope: SpreadOption = Spread.SUBTREE,
     method: MethodOption = Method.AUTO,
     basis: BasisOption = Basis.COST,
     fdr: FdrOption = 0.05,
@@ -128,9 +129,9 @@ def compare(
 ) -> None:
     """Say what the spans of one query do differently from those of another, function by function.
 
-    [dim]correlate compare '{ name = "GET /items" && span.cache.hit = true }' '{ name = "GET /items" && span.cache.hit = false }'[/]
+    [dim]correlate compare '{ name = "GET /items" && status != error }' '{ name = "GET /items" && status = error }'[/]
     """
-    from correlate.cli import backend, comparing, query
+    from correlate.cli import comparing, query
 
     times = {"from": start, "to": end, "left_from": left_from, "left_to": left_to}
     times |= {"right_from": right_from, "right_to": right_to}
@@ -152,7 +153,7 @@ def slow(
     start: FromOption = "",
     end: ToOption = "",
     wanted_type: TypeOption = "cpu",
-    scope: ScopeOption = Scope.SUBTREE,
+    scope: SpreadOption = Spread.SUBTREE,
     method: MethodOption = Method.AUTO,
     basis: BasisOption = Basis.COST,
     fdr: FdrOption = 0.05,
@@ -209,7 +210,7 @@ def frames(
 
     [dim]correlate frames rank_items --service checkout[/]
     """
-    from correlate.cli import backend, query, tables
+    from correlate.cli import query, tables
 
     params = {"function": function, "service": service, "from": start, "to": end}
     params |= {"type": wanted_type, "limit": str(limit)}

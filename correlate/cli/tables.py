@@ -69,7 +69,7 @@ def print_breakdown(found: dict[str, Any], console: Console) -> None:
     for used in found["evidence"]:
         sure = used["confidence"]
         said = f"{used['alias']}: {used['samples']:,} samples, {sure['level']} by {used['method']}: {sure['reason']}"
-        console.print(Text(said, style="yellow" if sure["level"] != "exact" else "dim"))
+        console.print(Text(printable_one(said), style="yellow" if sure["level"] != "exact" else "dim"))
     for alias, why in found["missing"].items():
         console.print(Text(f"{alias}: {printable_one(why)}", style="dim"))
 
@@ -96,7 +96,7 @@ def _parts(parts: list[dict[str, Any]]) -> Table:
 def print_payers(found: dict[str, Any], console: Console) -> None:
     """Print the spans that paid most for a function, and how many of those named exist."""
     unit = found["unit"]
-    total = f"{human(found['total'], unit)} of {found['profile_type']}"
+    total = f"{human(found['total'], unit)} of {printable_one(found['profile_type'])}"
     named = found["total"] - found["unnamed"]
     share = f" ({named / found['total']:.1%})" if found["total"] else ""
     console.print(Text.assemble((printable_one(found["function"]), "bold"), f"  {total}"))

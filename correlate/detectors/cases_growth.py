@@ -4,7 +4,7 @@ A service with several instances is judged as its usual instance (the mean), so 
 instance that grows alone is judged by itself.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,9 @@ MOST_SITES: Final = 80
 MEMORY_LIMIT: Final = "metric:memory_limit_bytes"
 """Type of observations that tell the memory limit of an instance."""
 
+LEAST_RECENT_GROWTH: Final = {"inuse_space": 8 * MIB, "goroutine": 50}
+"""Growth within minutes that makes it worth to look at single profiles, by alias."""
+
 _FELL_RATIO: Final = 1 / 3
 """What falls below this part of what it was just before was started anew."""
 
@@ -38,16 +41,13 @@ def options_for(case: Case, options: LeakOptions) -> LeakOptions:
 
 def adjusted(options: LeakOptions, sensitivity: Sensitivity) -> LeakOptions:
     """The same for a service whose owner wants to hear less or more."""
-    effect, chance = sensitivity.effect_factor, sensitivity.chance_factor
-    return replace(
-        options,
-        watch_p_ratio=options.watch_p_ratio * chance,
-        page_p_ratio=options.page_p_ratio * chance,
-        least_growth=options.least_growth * effect,
-        least_growth_ratio=options.least_growth_ratio * effect,
-        page_growth_per_day=options.page_growth_per_day * effect,
-        runaway_growth=options.runaway_growth * effect,
-    )
+    factors = {}
+    for each in fields(options):
+        if each.name.endswith("_p_ratio"):
+            factors[each.name] = sensitivity.chance_factor
+        elif "growth" in each.name:
+            factors[each.name] = sensitivity.effect_factor
+    return replace(options, **{name: getattr(options, name) * factor for name, factor in factors.items()})
 
 
 def usual_instance(case: Case, alias: str, options: LeakOptions) -> SiteSeries | None:
@@ -173,7 +173,3 @@ def _limit(case: Case) -> float | None:
 def _name(rows: pl.DataFrame) -> str:
     named = rows.filter((pl.col("kind") == OBSERVED_TOTAL) & (pl.col("instance") != 0))
     return str(named.sort("time_ns")["name"][-1]) if len(named) else ""
-
-
-LEAST_RECENT_GROWTH: Final = {"inuse_space": 8 * MIB, "goroutine": 50}
-"""Growth within minutes that makes it worth to look at single profiles, by alias."""

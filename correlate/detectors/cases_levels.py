@@ -8,12 +8,12 @@ import polars as pl
 
 from correlate.detectors import cases
 from correlate.detectors.contention import profiling_share
-from correlate.detectors.port import Case
+from correlate.detectors.port import RECENT_S, Case
 from correlate.detectors.shares import FunctionSeries
 from correlate.detectors.threshold import LIMITS, LevelSeries, Quantity
 from correlate.tables.schema import OBSERVED_TOTAL
 
-LOOKBACK_S: Final = 6 * 3600.0
+LOOKBACK_S: Final = RECENT_S
 MILLIONTHS: Final = 1e6
 """Ratios are observed in millionths, for observations are whole numbers."""
 

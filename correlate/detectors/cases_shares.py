@@ -10,6 +10,7 @@ from correlate.detectors.cases import Axis
 from correlate.detectors.observe_rows import alias_of
 from correlate.detectors.port import Case
 from correlate.detectors.shares import FunctionSeries, InstanceShares, OperationSeries, usual_callers
+from correlate.detectors.trend import F64, I64
 from correlate.tables.schema import OBSERVED_FUNCTION, OBSERVED_OPERATION, OBSERVED_TOTAL
 
 MOST_FUNCTIONS: Final = 120
@@ -98,7 +99,7 @@ def instance_shares(case: Case, lookback_s: float) -> InstanceShares | None:
     )
 
 
-def _requests(recent: pl.DataFrame, instances: np.ndarray[tuple[int], np.dtype[np.int64]]) -> cases.F64 | None:
+def _requests(recent: pl.DataFrame, instances: I64) -> F64 | None:
     """Requests of each instance; None unless spans and profiles name all instances alike."""
     served = cases.requests(recent).group_by("instance").agg(pl.col("spans").sum())
     found = pl.DataFrame({"instance": instances}).join(served, on="instance", how="left", maintain_order="left")

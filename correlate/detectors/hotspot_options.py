@@ -39,7 +39,7 @@ class HotspotOptions:
     least_hits: float = 200.0
     least_cores: float = 0.05
     z_low: float = 2.0
-    fleet_fdr_ratio: float = 0.001
+    fleet_fdr_ratio: float = 0.003
     apart_ratio: float = 0.10
     odd_deviations: float = 4.0
     cost_ratio: float = 1.3

@@ -8,7 +8,7 @@ be that of the clock, or what was served.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -100,27 +100,27 @@ class _Fits:
 
 
 def outlook(
-    times_s: F64, floors: F64, strata: I64, clocks: Sequence[F64], horizon_s: float, grain: float
+    floors: F64, strata: I64, clocks: Sequence[F64], beside: Sequence[F64], horizon_s: float, grain: float
 ) -> Outlook | None:
     """Fit and look ahead; None with too few points.
 
     Args:
-        times_s: n times, seconds.
         floors: n floors.
         strata: n stratum numbers, ascending; each stratum has a level of its own, and begins at age 0.
         clocks: k clocks in seconds at mean speed, each n readings: the time itself, and what was served.
+        beside: m alternatives of what else may move the floors, n x j columns each (load, a daily wave).
         horizon_s: how far to look ahead.
         grain: deviations smaller than this are never told apart.
     """
     if floors.size < LEAST_POINTS:
         return None
-    fits = [_fit(clock, floors, strata, horizon_s, grain) for clock in clocks]
+    fits = [_fit(clock, floors, strata, columns, horizon_s, grain) for clock in clocks for columns in beside]
     best = min(fits, key=lambda each: each.best_misfit)
     independent = effective_count(best.left)
     line = min(fits, key=lambda each: each.line_misfit)
-    limit = best.best_misfit * float(np.exp(_COMPATIBLE / independent))
+    limit = best.best_misfit * slack(_COMPATIBLE, independent)
     least, curve = min((_least_growth(each, limit, horizon_s) for each in fits), key=lambda each: each[0])
-    inside = best.best_misfit * float(np.exp(_INTERVAL / independent))
+    inside = best.best_misfit * slack(_INTERVAL, independent)
     ends = [_straight_interval(each, inside) for each in fits]
     return Outlook(
         likely_growth=line.line_per_s * horizon_s,
@@ -132,11 +132,19 @@ def outlook(
     )
 
 
+def slack(chi, independent):
+    return float(np.exp(chi / independent))
+
+
 def effective_count(left: F64) -> float:
-    """How many independent points residuals are worth, by their correlation from one to the next."""
-    power = float(left @ left)
-    along = float(left[1:] @ left[:-1]) / power if power > 0 else 0.0
-    return max(_LEAST_INDEPENDENT, left.size * (1 - along) / (1 + along)) if along > 0 else float(left.size)
+    """How many independent points residuals are worth: by the sum of their autocorrelation, weighted by Bartlett."""
+    power, size = float(left @ left), left.size
+    if power <= 0:
+        return float(size)
+    lags = np.arange(1, size // 3 + 1)
+    along = np.correlate(left, left, "full")[size : size + lags.size] / power
+    factor = 1 + 2 * float(((1 - lags / (lags.size + 1)) * along).sum())
+    return float(np.clip(size / max(factor, 1e-9), _LEAST_INDEPENDENT, size))
 
 
 def find_steps(base: F64, floors: F64, strata: I64, grain: float) -> list[int]:
@@ -165,8 +173,8 @@ def _ages(clock: F64, strata: I64) -> F64:
     return result
 
 
-def _fit(clock: F64, floors: F64, strata: I64, horizon_s: float, grain: float) -> _Fits:
-    levels = (strata[:, None] == np.unique(strata)[None, :]).astype(np.float64)
+def _fit(clock: F64, floors: F64, strata: I64, beside: F64, horizon_s: float, grain: float) -> _Fits:
+    levels = np.column_stack([strata[:, None] == np.unique(strata)[None, :], beside]).astype(np.float64)
     unit = clock / max(float(np.ptp(clock)), 1e-9)
     cuts = np.array(find_steps(np.column_stack([levels, unit]), floors, strata, grain), dtype=np.int64)
     steps = (np.arange(floors.size)[:, None] >= cuts[None, :]).astype(np.float64)
@@ -194,8 +202,6 @@ def _solve(y: F64, t: F64, g: F64, shapes: Curves, least: float, steps_count: in
 
 
 def _with_left(found: _Fits, left: F64) -> _Fits:
-    from dataclasses import replace
-
     return replace(found, left=left)
 
 

@@ -50,7 +50,9 @@ class LeakOptions:
     page_p_ratio: float = 0.001
     least_growth: float = 12 * MIB
     least_growth_ratio: float = 0.04
-    page_growth_per_day: float = 45 * MIB
+    page_growth: float = 45 * MIB
+    lasting_ratio: float = 0.5
+    forecast_s: float = 24 * HOUR_S
     runaway_growth: float = 32 * MIB
     still_growing_ratio: float = 0.5
     bend_sigma: float = 4.0
@@ -70,7 +72,7 @@ DEMO: Final = replace(PRODUCTION.scaled(1 / 500), day_s=0.0)
 """For a demonstration: a page after two minutes of data instead of half a day; on real services it would cry wolf."""
 
 GOROUTINES: Final = replace(
-    PRODUCTION, least_growth=200, least_growth_ratio=0.2, page_growth_per_day=480, runaway_growth=200
+    PRODUCTION, least_growth=200, least_growth_ratio=0.2, page_growth=480, runaway_growth=200
 )
 """The same for counts of goroutines or threads."""
 

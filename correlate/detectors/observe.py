@@ -11,7 +11,7 @@ import polars as pl
 
 from correlate.detectors.observe_rows import UNIT, Role, alias_of, finished, largest, role_of
 from correlate.detectors.observe_spans import with_roots
-from correlate.detectors.observe_stacks import functions, sites
+from correlate.detectors.observe_stacks import Described, functions, sites
 from correlate.model.queries import TimeRange
 from correlate.tables.hashing import hash_text
 from correlate.tables.schema import OBSERVED_FUNCTION, OBSERVED_OPERATION, OBSERVED_SITE, OBSERVED_TOTAL
@@ -29,6 +29,12 @@ MOST_SITES: Final = 60
 MOST_FUNCTIONS: Final = 100
 MOST_FUNCTIONS_BESIDE: Final = 40
 """For profile types other than CPU."""
+
+LEAST_SIBLINGS: Final = 4
+"""From so many instances on they are compared with one another."""
+
+MOST_COMPARED: Final = 15
+"""Functions by which they are."""
 
 _INCLUSIVE_RANK: Final = 0.05
 """Functions are chosen by what they do themselves; what they call counts this much: roots of all stacks call all."""
@@ -151,7 +157,22 @@ def _functions(flows: pl.DataFrame, symbols: Symbols) -> list[pl.DataFrame]:
     main = pl.col("type").is_in([text for text in named["type"].unique() if alias_of(text) == "cpu"])
     cut = [largest(named.filter(main), MOST_FUNCTIONS), largest(named.filter(~main), MOST_FUNCTIONS_BESIDE)]
     value = pl.when(pl.col("key") == 0).then("self").otherwise("value").alias("value")
-    return [_of_kind(each.with_columns(value), OBSERVED_FUNCTION) for each in cut if len(each)]
+    whole = [_of_kind(each.with_columns(value), OBSERVED_FUNCTION) for each in cut if len(each)]
+    return [*whole, *_of_instances(flows.filter(main), found, named.filter(main))]
+
+
+def _of_instances(flows: pl.DataFrame, found: Described, named: pl.DataFrame) -> list[pl.DataFrame]:
+    """What each of several instances spends in the functions that are largest in all of them together."""
+    several = flows.group_by(UNIT).agg(count=pl.col("instance").n_unique()).filter(pl.col("count") >= LEAST_SIBLINGS)
+    place = pl.col("self").rank("ordinal", descending=True).over(UNIT)
+    chosen = named.filter(place <= MOST_COMPARED).join(several, on=UNIT, how="semi")
+    if chosen.is_empty():
+        return []
+    own = flows.join(several, on=UNIT, how="semi").join(found.own, on="stack").group_by(*UNIT, "instance", "key")
+    sums = own.agg(pl.col("value").cast(pl.Int64).sum().alias("self")).join(
+        chosen.select(*UNIT, "key", "name", "file", "line"), on=[*UNIT, "key"]
+    )
+    return [_of_kind(sums.with_columns(value=pl.col("self")), OBSERVED_FUNCTION)]
 
 
 def _operations(flows: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:

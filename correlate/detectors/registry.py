@@ -19,11 +19,8 @@ from correlate.detectors import (
     regression_options,
     threshold,
 )
-from correlate.detectors.port import Case, Detector
+from correlate.detectors.port import LOOKBACK_S, Case, Detector
 from correlate.model.verdicts import Tier, Verdict
-
-LOOKBACK_S: Final = 72 * 3600.0
-"""How far back any detector looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +30,12 @@ class Builtin:
     Attributes:
         name: what its verdicts call it.
         find: everything it has to say.
+        by_steps: whether it looks at long buckets only.
     """
 
     name: str
     find: Callable[[Case], Iterable[Verdict | None]]
+    by_steps: bool = False
 
     def judge(self, case: Case) -> Sequence[Verdict]:
         """See `port.Detector.judge`; of several verdicts on the same subject the loudest, then the first, counts."""
@@ -50,13 +49,13 @@ class Builtin:
 def memory_leak(case: Case) -> Iterator[Verdict | None]:
     """Memory that is never given back, by the in-use heap of the usual instance, of lone ones, and of late."""
     options = cases_growth.options_for(case, leak_options.PRODUCTION)
-    heap = cases_growth.usual_instance(case, "inuse_space", options)
+    heap = cases_growth.usual_instance(case.long, "inuse_space", options)
     if heap is not None:
         yield leak.judge(heap.total, heap, options)
     late = cases_growth.snapshots(case, "inuse_space")
     if late is not None:
         yield leak.judge(late.total, late, options)
-    for lone in cases_growth.lone_instances(case, "inuse_space", options):
+    for lone in cases_growth.lone_instances(case.long, "inuse_space", options):
         yield leak.judge_total(lone, options)
 
 
@@ -65,7 +64,7 @@ def goroutine_leak(case: Case) -> Iterator[Verdict | None]:
     options = cases_growth.options_for(case, leak_options.GOROUTINES)
     counts, sites = cases_growth.leaked(case)
     leaked = goroutine.judge_leaked(case.service, counts, sites)
-    usual = cases_growth.usual_instance(case, "goroutine", options)
+    usual = cases_growth.usual_instance(case.long, "goroutine", options)
     yield goroutine.judge(None if usual is None else _counts(usual), leaked, options)
     late = cases_growth.snapshots(case, "goroutine")
     if late is not None:
@@ -75,11 +74,11 @@ def goroutine_leak(case: Case) -> Iterator[Verdict | None]:
 def hotspots(case: Case) -> Iterator[Verdict | None]:
     """Functions and operations with too large a part of the CPU, and instances that stick out."""
     options = hotspot_options.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
-    reach_s = options.reference_s * 4 + options.persistent_s
-    cpu = cases_shares.function_series(case, "cpu", reach_s)
+    reach_s, long = options.reference_s * 4 + options.persistent_s, case.long
+    cpu = cases_shares.function_series(long, "cpu", reach_s)
     if cpu is not None:
-        yield from hotspot.judge(cpu, cases_shares.operation_series(case, "cpu", cpu), options)
-    fleet = cases_shares.instance_shares(case, options.persistent_s)
+        yield from hotspot.judge(cpu, cases_shares.operation_series(long, "cpu", cpu), options)
+    fleet = cases_shares.instance_shares(long, options.persistent_s)
     if fleet is not None:
         yield from hotspot.judge_fleet(fleet, options)
 
@@ -87,9 +86,9 @@ def hotspots(case: Case) -> Iterator[Verdict | None]:
 def regressions(case: Case) -> Iterator[Verdict | None]:
     """Functions, operations and services whose CPU time grew for good."""
     options = regression_options.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
-    cpu = cases_shares.function_series(case, "cpu", options.lookback_s)
+    cpu = cases_shares.function_series(case.long, "cpu", options.lookback_s)
     if cpu is not None:
-        yield from regression.judge(cpu, cases_shares.operation_series(case, "cpu", cpu), options)
+        yield from regression.judge(cpu, cases_shares.operation_series(case.long, "cpu", cpu), options)
 
 
 def contentions(case: Case) -> Iterator[Verdict | None]:
@@ -99,13 +98,12 @@ def contentions(case: Case) -> Iterator[Verdict | None]:
     if cpu is not None:
         yield from contention.judge_runtime(cpu, options)
     for alias in ("mutex", "block"):
-        delays = cases_shares.function_series(case, alias, LOOKBACK_S)
-        if delays is None:
-            continue
-        operations = cases_shares.operation_series(case, alias, delays)
-        if alias == "mutex":
-            yield from contention.judge_locks(delays, operations, options)
-        yield from contention.judge_rising(delays, operations)
+        late = cases_shares.function_series(case, alias, 2 * options.hold_s) if alias == "mutex" else None
+        if late is not None:
+            yield from contention.judge_locks(late, cases_shares.operation_series(case, alias, late), options)
+        delays = cases_shares.function_series(case.long, alias, LOOKBACK_S)
+        if delays is not None:
+            yield from contention.judge_rising(delays, cases_shares.operation_series(case.long, alias, delays))
 
 
 def thresholds(case: Case) -> Iterator[Verdict | None]:
@@ -132,8 +130,8 @@ def _counts(heap: leak.SiteSeries) -> goroutine.CountSeries:
 DETECTORS: Final[tuple[Detector, ...]] = (
     Builtin(leak.DETECTOR, memory_leak),
     Builtin(goroutine.DETECTOR, goroutine_leak),
-    Builtin(hotspot.DETECTOR, hotspots),
-    Builtin(regression.DETECTOR, regressions),
+    Builtin(hotspot.DETECTOR, hotspots, by_steps=True),
+    Builtin(regression.DETECTOR, regressions, by_steps=True),
     Builtin(contention.DETECTOR, contentions),
     Builtin(threshold.DETECTOR, thresholds),
 )

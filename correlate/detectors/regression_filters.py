@@ -29,7 +29,7 @@ _LEAST_FUNCTIONS: Final = 8
 """Fewer functions have no usual one among them."""
 
 _FASTER: Final = 1.2
-"""A callee that grew by this much more than its caller, relative to itself, is what dilutes into the caller's growth."""
+"""A callee that grew by this much more than its caller, relative to itself, dilutes into the caller's growth."""
 
 _CONTRIBUTES: Final = 0.2
 """Callees with less of the caller's growth are not worth a finding of their own."""

@@ -200,7 +200,7 @@ def _mix(operations: OperationSeries) -> F64:
     """Parts of the requests, of the operations whose part varies most."""
     parts = operations.requests / np.maximum(operations.requests.sum(axis=1, keepdims=True), 1.0)
     most = np.argsort(-parts.std(axis=0), kind="stable")[: min(_MOST_MIX, len(operations.names) - 1)]
-    return parts[:, most]
+    return np.asarray(parts[:, most])
 
 
 def _standard(column: F64, weights: F64) -> F64 | None:

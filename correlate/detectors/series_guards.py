@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from correlate.detectors.leak_forecast import Outlook
 from correlate.detectors.leak_options import HOUR_S, LeakOptions
 from correlate.detectors.trend import F64, I64, Trend, inflation, robust_line, sen, trend
 from correlate.model.verdicts import Guard
@@ -53,6 +54,9 @@ class Evidence:
     load_along_ratio: float
     same_hour_growth: float | None
     daily_p_ratio: float | None
+    clocks: tuple[F64, ...] = ()
+    beside: tuple[F64, ...] = ()
+    outlook: Outlook | None = None
 
     @property
     def growth(self) -> float:
@@ -110,6 +114,19 @@ def bend(evidence: Evidence, options: LeakOptions) -> Guard:
     ratio = _slope_of_third(evidence, 2) / max(evidence.trend.slope.per_s, 1e-300)
     passed = sigma > -options.bend_sigma or ratio >= options.steady_ratio
     return Guard("bend", passed, f"bends by {sigma:.1f} sigma, the last third grows at {ratio:.0%} of the whole slope")
+
+
+def forecast(evidence: Evidence, options: LeakOptions) -> Guard:
+    """Whatever slows down: the least growth that fits what was seen must still be worth getting up for."""
+    found = evidence.outlook
+    if found is None:
+        return Guard("forecast", False, "too few points to look ahead")
+    least = max(options.page_growth, options.lasting_ratio * found.likely_growth)
+    reason = (
+        f"{found.least_growth:.4g} more by then is the least that fits ({found.curve}), "
+        f"a straight line expects {found.likely_growth:.4g}"
+    )
+    return Guard("forecast", found.least_growth >= least, reason)
 
 
 def pace_interval(evidence: Evidence) -> tuple[float, float]:

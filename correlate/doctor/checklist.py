@@ -154,11 +154,14 @@ def _receivers(practices: Practices) -> Item:
     receivers = practices.alert_receivers
     if not receivers:
         return Item(
-            *head, State.MISSING, "No receiver of alerts is configured.", "Configure one and send a test alert."
+            *head,
+            State.MISSING,
+            "No receiver of alerts is configured.",
+            "List `receivers` and run `correlate alerts test`.",
         )
     untried = [name for name in receivers if name not in practices.receivers_tested]
     if untried:
-        return Item(*head, State.MISSING, f"Never tested: {', '.join(untried)}.", "Send a test alert to each of them.")
+        return Item(*head, State.MISSING, f"Never tested: {', '.join(untried)}.", "Run `correlate alerts test`.")
     return Item(*head, State.OK, f"Tested: {', '.join(receivers)}.")
 
 

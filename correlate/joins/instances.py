@@ -26,9 +26,7 @@ def instances(series: pl.DataFrame) -> pl.DataFrame:
     """
     keys = [alias for _, parts in IDENTITIES for aliases in parts for alias in aliases]
     wide = _wide(series, dict.fromkeys((*keys, *_VERSION)))
-    whole = [
-        pl.concat_str([pl.coalesce(aliases) for aliases in parts], separator="/") for _, parts in IDENTITIES
-    ]
+    whole = [pl.concat_str([pl.coalesce(aliases) for aliases in parts], separator="/") for _, parts in IDENTITIES]
     named = wide.select(
         "series",
         instance_name=pl.coalesce(whole).fill_null(""),

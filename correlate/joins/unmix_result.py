@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import nnls
 
 from correlate.joins.given import F64, I64, Refused
 from correlate.joins.steps import Codes
@@ -25,6 +26,9 @@ MOST_ERROR: Final = 0.3
 
 MOST_FOLLOWED: Final = 0.9
 """Largest part of the variation of an operation's activity that may follow from that of the others."""
+
+SATURATED: Final = 0.02
+"""Where the time at work of all operations together varies by less than this part, a pool is always busy."""
 
 FALL_BACK: Final = "sharing windows out by active time still works"
 
@@ -189,7 +193,9 @@ class Unmixed:
     def _shadowed(self, chosen: Bools) -> str | None:
         """Why some operations cannot be told from the others, if their activity follows from that of the others."""
         mine, others = self.activity.seconds[:, chosen].sum(axis=1), self.activity.seconds[:, ~chosen]
-        if _followed(mine, self._columns_without(chosen)) <= MOST_FOLLOWED or not others.shape[1]:
+        columns = self._columns_without(chosen)
+        follows = _added_up(mine, columns) if self._is_saturated else _followed(mine, columns)
+        if follows <= MOST_FOLLOWED or not others.shape[1]:
             return None
         likeness = [_correlation(mine, other) for other in others.T]
         closest = int(np.argmax(likeness))
@@ -198,6 +204,16 @@ class Unmixed:
             f"when they were, most of all {self._name(int(self.operations[~chosen][closest]))} (correlation "
             f"{likeness[closest]:.2f}); {FALL_BACK}"
         )
+
+    @property
+    def _is_saturated(self) -> bool:
+        """Whether all operations together are at work for the same time in every window: a pool that is always busy.
+
+        Then each of them follows from the others, as what they leave. That confuses nothing: rates cannot be negative,
+        so a stack cannot move from one operation to all others at once.
+        """
+        part = self.activity.seconds.sum(axis=1) / self.design.columns[:, -1]
+        return float(part.std()) <= SATURATED * float(part.mean())
 
     def _columns_without(self, chosen: Bools) -> F64:
         """The columns, without what the chosen operations have in them."""
@@ -228,6 +244,14 @@ def _followed(mine: F64, others: F64) -> float:
     rest = away - basis @ np.linalg.lstsq(basis, away, rcond=None)[0]
     free = max(len(mine) - 1 - int(np.linalg.matrix_rank(basis)), 1)
     return 1 - float((rest**2).sum()) / varied * (len(mine) - 1) / free
+
+
+def _added_up(mine: F64, others: F64) -> float:
+    """The same for what follows from other columns by adding them up, none of them less than nothing."""
+    varied = float(((mine - mine.mean()) ** 2).sum())
+    if varied <= (1e-9 * float(mine.sum())) ** 2:
+        return 1.0
+    return 1 - float(nnls(others, mine)[1]) ** 2 / varied
 
 
 def _correlation(mine: F64, other: F64) -> float:

@@ -36,6 +36,7 @@ class Recipient:
         rate_per_s: notifications in a second, in the long run.
         burst: notifications at once after a quiet time.
         at_once: notifications under way at the same time; those of one group never are.
+        lease_s: longer than telling it takes; so long after a process died another one tells it.
         give_up_after_s: how long something is tried that it does not take.
         repeat_every_s: how often it is told everything again; 0: it remembers what it was told.
         repeat: tells it everything again; raises as `AlertReceiver.deliver` does.
@@ -49,6 +50,7 @@ class Recipient:
     rate_per_s: float = 10.0
     burst: int = 20
     at_once: int = 4
+    lease_s: float = 30.0
     give_up_after_s: float = 259_200.0
     repeat_every_s: float = 0.0
     repeat: Callable[[Sequence[Alert]], None] | None = None

@@ -2,8 +2,8 @@
 
 Two steps, each one transaction, each safe to repeat and to be done by several processes at once::
 
-    judged(rulings)  verdicts of a service's detectors → alerts, events, how far the detectors have come
-    plan()           how alerts are, against what receivers believe → messages in the outbox, what receivers believe
+    judged(…)  verdicts of a service's detectors → alerts, events, how far the detectors have come
+    plan()     how alerts are, against what receivers believe → messages in the outbox, what receivers believe
 
 Between them and after them a process may die: `plan` compares states and needs no word from `judged`, and a message
 is in the outbox in the same transaction in which its group counts as told.
@@ -59,14 +59,24 @@ class AlertFlow:
             StoreError: the state database failed, or others changed the same alerts over and over.
         """
         for _ in range(_TRIES):
-            standing = self._books.alerts.standing(service, fingerprints(rulings))
-            changes = settle(standing, rulings, self._config.policies)
-            known = {alert.fingerprint: alert for alert in standing.alerts}
-            shown = tuple(self._shown(alert, known.get(alert.fingerprint)) for alert in changes.alerts)
-            changes = replace(changes, alerts=shown)
+            changes = self._settled(service, rulings)
             if not changes or self._books.alerts.apply(changes):
                 return changes
         raise StoreError(f"alerts of {service} are changed by others all the time; try again")
+
+    def judged_many(self, rulings: Mapping[str, Sequence[Ruling]]) -> Changes:
+        """Take in what detectors said about several services, in one transaction: that is where most of the time goes.
+
+        Returns:
+            What was changed.
+
+        Raises:
+            StoreError: the state database failed, or others changed the same alerts over and over.
+        """
+        changes = sum((self._settled(service, said) for service, said in rulings.items()), Changes())
+        if not changes or self._books.alerts.apply(changes):
+            return changes
+        return sum((self.judged(service, said) for service, said in rulings.items()), Changes())
 
     def plan(self) -> tuple[Notification, ...]:
         """Decide who is to be told what now, and put it into the outbox.
@@ -96,6 +106,13 @@ class AlertFlow:
         self._books.alerts.prune(before_ns)
         self._books.outbox.prune(before_ns)
         self._books.silences.prune(before_ns)
+
+    def _settled(self, service: str, rulings: Sequence[Ruling]) -> Changes:
+        standing = self._books.alerts.standing(service, fingerprints(rulings))
+        changes = settle(standing, rulings, self._config.policies)
+        known = {alert.fingerprint: alert for alert in standing.alerts}
+        shown = tuple(self._shown(alert, known.get(alert.fingerprint)) for alert in changes.alerts)
+        return replace(changes, alerts=shown)
 
     def _scene(self, now_ns: int) -> Scene:
         alerts, groups = self._books.alerts.open(), self._books.alerts.groups()

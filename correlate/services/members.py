@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from correlate.errors import BadQuery
 from correlate.joins.activity import ancestor_rows, parent_rows
 from correlate.model.answers import Scope
 from correlate.model.queries import TimeRange
@@ -60,7 +61,15 @@ def members(lake: Lake, chosen: Chosen, scope: Scope) -> Members:
         lake: where the rest of their traces is.
         chosen: what the query chose.
         scope: `Scope.SPAN` or `Scope.SUBTREE`.
+
+    Raises:
+        BadQuery: another scope.
     """
+    if scope not in {Scope.SPAN, Scope.SUBTREE}:
+        advice = "for whole traces choose their roots, { status = error } << { parent = nil }"
+        raise BadQuery(
+            f"scope {scope.value!r} is for single spans: many spans are asked for with span or subtree; {advice}"
+        )
     numbered = chosen.spans.select(COLUMNS).with_row_index("cluster").with_columns(pl.col("cluster").cast(pl.Int64))
     if scope is not Scope.SUBTREE or numbered.is_empty():
         return Members(numbered, len(numbered))

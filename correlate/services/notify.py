@@ -21,7 +21,6 @@ from correlate.services.notify_pace import Pace, Pauses
 
 _LOG: Final = logging.getLogger(__name__)
 _NS_PER_S: Final = 1_000_000_000
-_LEASE_S: Final = 90.0
 _MOST_RESOLVED: Final = 10_000
 
 
@@ -100,6 +99,7 @@ class _Lane:
     turn: threading.Lock = field(default_factory=threading.Lock)
     counters: NotifyCounters = field(default_factory=NotifyCounters)
     quiet_until_ns: int = 0
+    repeat_ns: int = 0
     resolved: dict[str, tuple[Alert, int]] = field(default_factory=dict)
 
 
@@ -183,7 +183,7 @@ class Notify:
         total = NotifyReport()
         while not self._stop.is_set() and self._clock.now_ns() >= lane.quiet_until_ns:
             room = min(lane.pace.room(self._clock.now_ns()), recipient.at_once)
-            batch = self._books.outbox.claim(recipient.name, room, _LEASE_S) if room else []
+            batch = self._books.outbox.claim(recipient.name, room, recipient.lease_s) if room else []
             if not batch:
                 break
             lane.pace.take(len(batch))
@@ -248,8 +248,10 @@ class Notify:
 
     def _repeat(self, recipient: Recipient, lane: _Lane) -> NotifyReport:
         """Tell a receiver that forgets everything again; of many processes one does, once in each interval."""
-        if recipient.repeat is None or self._stop.is_set() or self._clock.now_ns() < lane.quiet_until_ns:
+        now_ns = self._clock.now_ns()
+        if recipient.repeat is None or self._stop.is_set() or now_ns < max(lane.quiet_until_ns, lane.repeat_ns):
             return NotifyReport()
+        lane.repeat_ns = now_ns + int(0.1 * recipient.repeat_every_s * _NS_PER_S)  # asking all the time is no use
         alerts = self._told(recipient.name, lane)
         # The lease is not given back: that it expires is the rhythm.
         lease = alerts and self._books.leases.acquire(

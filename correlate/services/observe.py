@@ -7,6 +7,7 @@ import polars as pl
 
 from correlate.detectors import observe
 from correlate.detectors.observe import SAMPLE_COLUMNS, SPAN_COLUMNS, Raw
+from correlate.detectors.observe_roll import roll
 from correlate.detectors.observe_rows import Role, role_of
 from correlate.joins.instances import instances
 from correlate.model.queries import SampleFilter, SpanFilter, TimeRange
@@ -31,15 +32,24 @@ class Observe:
         self._observations = observations
         self._clock = clock
 
-    def observe(self, services: Sequence[str], window: TimeRange, bucket_ns: int) -> int:
+    def observe(self, services: Sequence[str], window: TimeRange, bucket_ns: int, step_ns: int) -> int:
         """Observe whole buckets of some services and store what was seen; how many rows that were.
 
-        Doing it twice replaces what was stored, so nothing is counted twice.
+        Long buckets that end in the window are stored, too. Doing it twice replaces what was stored, so nothing is
+        counted twice.
 
         Raises:
             StoreError: the lake failed.
         """
         rows = self.rows(services, window, bucket_ns)
+        over = TimeRange(window.start_ns // step_ns * step_ns, window.end_ns // step_ns * step_ns)
+        if step_ns > bucket_ns and over.end_ns > over.start_ns:
+            before = TimeRange(over.start_ns, window.start_ns)
+            earlier = (
+                self._observations.read(services, before, bucket_ns) if before.end_ns > before.start_ns else rows[:0]
+            )
+            whole = pl.concat([earlier, rows.filter(pl.col("time_ns") < over.end_ns)])
+            rows = pl.concat([rows, roll(whole, step_ns, self._clock.now_ns())])
         self._observations.append(rows)
         return len(rows)
 

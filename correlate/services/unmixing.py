@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from correlate.joins.inherit import local_root_rows
 from correlate.services.members import IDS, Members
 from correlate.services.scenes import Scene
 from correlate.tables import hashing
@@ -16,8 +17,6 @@ I64 = npt.NDArray[np.int64]
 
 BIN_NS: Final = 10_000_000_000
 """Samples that have times of their own are put into windows of this length."""
-
-_CELL: Final = ["window", "process", "start_ns", "end_ns", "service", "stack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +65,26 @@ def _cells(samples: pl.DataFrame) -> pl.DataFrame:
     timed = pl.col("duration_ns") == 0
     start = pl.when(timed).then(pl.col("time_ns") // BIN_NS * BIN_NS).otherwise(pl.col("time_ns"))
     length = pl.when(timed).then(BIN_NS).otherwise(pl.col("duration_ns"))
-    windowed = samples.select(
-        *("process", "service", "stack", "value"),
-        pl.col("weight").cast(pl.Int64),
-        start_ns=start,
-        end_ns=start + length,
-    )
     keys = ["process", "start_ns", "end_ns"]
-    places = windowed.select(keys).unique()
-    codes = hashing.combine([places[name].to_numpy() for name in keys])
-    named = windowed.join(places.with_columns(window=pl.Series(codes)), on=keys)
-    return named.group_by(_CELL).agg(pl.col("value", "weight").sum())
+    sums = (
+        samples.lazy()
+        .select("process", "service", "stack", "value", "weight", start_ns=start, end_ns=start + length)
+        .group_by(*keys, "service", "stack")
+        .agg(pl.col("value", "weight").cast(pl.Int64).sum())
+        .collect()
+    )
+    return sums.with_columns(window=pl.Series(hashing.combine([sums[name].to_numpy() for name in keys])))
 
 
 def _with_operations(spans: pl.DataFrame, members: Members) -> tuple[pl.DataFrame, dict[int, str]]:
-    """Number the operations, those of the members apart: columns operation and mine, and names by number."""
-    keys = ["service", "name", "mine"]
-    marked = spans.with_columns(mine=pl.Series(members.among(spans)))
+    """Number the operations, those of the members apart: columns operation and mine, and names by number.
+
+    Spans beneath a local root count for its operation: they come and go with it, so nothing tells them apart.
+    """
+    keys = ["service", "entry", "mine"]
+    entry = spans["name"][local_root_rows(spans)].alias("entry")
+    marked = spans.with_columns(entry, mine=pl.Series(members.among(spans)))
     operations = marked.select(keys).unique().sort(keys).with_row_index("operation")
     operations = operations.with_columns(pl.col("operation").cast(pl.Int64))
-    names = dict(operations.select("operation", "name").iter_rows())  # few: operations of some services
+    names = dict(operations.select("operation", "entry").iter_rows())  # few: operations of some services
     return marked.join(operations, on=keys, maintain_order="left"), names

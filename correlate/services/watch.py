@@ -27,9 +27,6 @@ _LEASE_S: Final = 60.0
 _BUDGET_S: Final = 60.0
 _MOST_SERVICES: Final = 32
 _MOST_HITS: Final = 4_000_000
-_MOST_BUCKETS: Final = 12
-"""A service that is behind catches up by so many buckets at a time."""
-
 Judged = Callable[[str, Sequence[Ruling]], object]
 """Takes in what detectors said about a service; see `AlertFlow.judged`."""
 
@@ -163,10 +160,11 @@ class Watch:
         mark_ns = self._means.watermarks.until_ns(SOURCE, service)
         if mark_ns is not None:
             self._marks[service] = mark_ns
-        bucket_ns = self._manner.bucket_ns
-        oldest_ns = max(first_ns, end_ns - self._manner.lookback_ns) // bucket_ns * bucket_ns
+        bucket_ns, step_ns = self._manner.bucket_ns, self._manner.step_ns
+        oldest_ns = max(first_ns, self._manner.history(end_ns).start_ns) // bucket_ns * bucket_ns
         start_ns = oldest_ns if mark_ns is None else max(mark_ns, oldest_ns) // bucket_ns * bucket_ns
-        window = TimeRange(start_ns, min(end_ns, start_ns + _MOST_BUCKETS * bucket_ns))
+        # A long bucket's end is a judgement of its own: some detectors look at nothing else.
+        window = TimeRange(start_ns, min(end_ns, (start_ns // step_ns + 1) * step_ns))
         if window.end_ns <= window.start_ns or last_ns < window.start_ns:
             return None
         hits = int(row["sample_count"]) * (window.end_ns - window.start_ns) / max(last_ns - first_ns, bucket_ns)
@@ -178,29 +176,32 @@ class Watch:
             return self._watched(batch, report)
         except CorrelateError:
             raise
-        except Exception:
+        except Exception as exc:  # noqa: BLE001  absurd data of one service must not keep the others from being watched
             if len(batch) > 1:
                 for each in batch:
                     report = self._batch([each], report)
                 return report
-            _LOG.exception("service %s cannot be observed; the bucket is left out", batch[0].service)
+            name, window = batch[0].service, batch[0].window
+            _LOG.error("service %s cannot be observed, %s is left out", name, window, exc_info=exc)
             self._advance(batch)
             return report
 
     def _watched(self, batch: Sequence[Due], report: WatchReport) -> WatchReport:
         window = batch[0].window
         services = [each.service for each in batch]
-        rows = self._observe.observe(services, window, self._manner.bucket_ns)
-        back = TimeRange(window.end_ns - self._manner.lookback_ns, window.end_ns)
+        manner, read = self._manner, self._means.observations.read
+        stored = self._observe.observe(services, window, manner.bucket_ns, manner.step_ns)
+        recent = read(services, manner.recent(window.end_ns), manner.bucket_ns)
+        history = read(services, manner.history(window.end_ns), manner.step_ns)
         verdicts = 0
-        for service, rulings in self._judging.rulings(self._means.observations.read(services, back), window.end_ns):
+        for service, rulings in self._judging.rulings(recent, history, window.end_ns):
             self._judged(service, rulings)
             verdicts += sum(len(ruling.verdicts) for ruling in rulings)
         self._advance(batch)
         return replace(
             report,
             services=report.services + len(batch),
-            rows=report.rows + rows,
+            rows=report.rows + stored,
             verdicts=report.verdicts + verdicts,
         )
 

@@ -155,10 +155,11 @@ LAYOUTS: Final[dict[str, Layout]] = {
         Layout(
             "observations",
             "time_ns",
-            _sorted_by("service_id", "type", "kind", "instance", "key", "time_ns"),
+            _sorted_by("duration_ns", "service_id", "type", "kind", "instance", "key", "time_ns"),
             "time_ns",
             prune=("service_id", "time_ns", "duration_ns"),
-            unit=("service_id", "type", "time_ns"),
+            group_rows=8192,
+            unit=("service_id", "type", "time_ns", "duration_ns"),
         ),
     )
 }

@@ -12,12 +12,11 @@ from correlate.errors import StoreError
 from correlate.model.queries import TimeRange
 from correlate.ports import Clock
 from correlate.storage.delta_log import DeltaLog, DeltaWriter
-from correlate.storage.index import Index, Mask
+from correlate.storage.index import I64, Index, Mask
 from correlate.storage.layout import folder_of
 from correlate.storage.parquet import WrittenFile, write_file
 from correlate.storage.reader import Condition, TableReader
 from correlate.tables.hashing import hash_one
-from correlate.tables.schema import OBSERVED_TOTAL
 
 _MAX_ATTEMPTS: Final = 8
 
@@ -43,20 +42,20 @@ class ObservationStore:
             raise StoreError(f"observations could not be written: {error}") from error
 
     def read(
-        self, services: Sequence[str], window: TimeRange, *, types: Sequence[str] = (), kinds: Sequence[int] = ()
+        self, services: Sequence[str], window: TimeRange, duration_ns: int, *, types: Sequence[str] = ()
     ) -> pl.DataFrame:
         """See `ports.Observations.read`."""
         ids = pl.Series([hash_one(name) for name in services], dtype=pl.Int64)
-        wanted = pl.col("service_id").is_in(ids.implode()) & _between("time_ns", window)
+        wanted = pl.col("service_id").is_in(ids.implode()) & (pl.col("duration_ns") == duration_ns)
+        wanted &= (pl.col("time_ns") >= window.start_ns) & (pl.col("time_ns") < window.end_ns)
+        columns = ["service_id", "time_ns", "duration_ns"]
         if types:
             wanted &= pl.col("type").is_in(list(types))
-        if kinds:
-            # Everything that is written has a total: it tells what was written later.
-            wanted &= pl.col("kind").is_in([OBSERVED_TOTAL, *kinds])
-        columns = ("service_id", "time_ns", "type", "kind")
-        found = self._reader.read(lambda index: _groups(index, ids.to_numpy(), window), Condition(wanted, columns))
-        latest = self._log.layout.current(found)
-        return latest.filter(pl.col("kind").is_in(list(kinds))) if kinds else latest
+            columns.append("type")
+        found = self._reader.read(
+            lambda index: _groups(index, ids.to_numpy(), window, duration_ns), Condition(wanted, tuple(columns))
+        )
+        return self._log.layout.current(found)
 
     def _written(self, rows: pl.DataFrame) -> list[WrittenFile]:
         layout = self._log.layout
@@ -76,12 +75,9 @@ class ObservationStore:
         raise StoreError("other writers kept committing observations first; it will be tried again")
 
 
-def _between(column: str, window: TimeRange) -> pl.Expr:
-    return (pl.col(column) >= window.start_ns) & (pl.col(column) < window.end_ns)
-
-
-def _groups(index: Index, service_ids: np.ndarray[tuple[int], np.dtype[np.int64]], window: TimeRange) -> Mask:
+def _groups(index: Index, service_ids: I64, window: TimeRange, duration_ns: int) -> Mask:
     """Row groups that can hold rows of some services in a window."""
-    inside = (index.low["service_id"][:, None] <= service_ids) & (index.high["service_id"][:, None] >= service_ids)
-    chosen = inside.any(axis=1) & (index.low["time_ns"] < window.end_ns) & (index.high["time_ns"] >= window.start_ns)
-    return np.asarray(chosen)
+    low, high = index.low, index.high
+    chosen = ((low["service_id"][:, None] <= service_ids) & (high["service_id"][:, None] >= service_ids)).any(axis=1)
+    chosen &= (low["time_ns"] < window.end_ns) & (high["time_ns"] >= window.start_ns)
+    return np.asarray(chosen & (low["duration_ns"] <= duration_ns) & (high["duration_ns"] >= duration_ns))

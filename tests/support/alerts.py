@@ -8,10 +8,11 @@ from typing import Any
 from correlate.alerting.fingerprint import fingerprint
 from correlate.alerting.settle import Ruling
 from correlate.model.alert_changes import Judgement
-from correlate.model.alert_policy import Policy
+from correlate.model.alert_policy import AlertConfig, Policy
 from correlate.model.alerts import Alert, AlertStatus, Notification, Reason, Severity
 from correlate.model.verdicts import Guard, Site, Tier, Verdict
 from correlate.ports import AlertBooks, Clock
+from correlate.services.alert_flow import AlertFlow
 from correlate.storage.state import State, open_state
 from correlate.storage.state_alerts import SqlAlertBook
 from correlate.storage.state_notifications import SqlNotificationOutbox
@@ -74,9 +75,7 @@ def notification(key: str, group: str = "{}:{}", receiver: str = "hook", **more:
 
 def books_of(state: State, clock: Clock) -> AlertBooks:
     """The books in a state database."""
-    return AlertBooks(
-        SqlAlertBook(state), SqlSilences(state), SqlFeedback(state), SqlNotificationOutbox(state, clock)
-    )
+    return AlertBooks(SqlAlertBook(state), SqlSilences(state), SqlFeedback(state), SqlNotificationOutbox(state, clock))
 
 
 @contextmanager
@@ -84,3 +83,13 @@ def books_in(folder: Path, clock: Clock) -> Iterator[AlertBooks]:
     """Empty books in SQLite."""
     with open_state(f"sqlite:///{folder}/state.db", clock=clock) as state:
         yield books_of(state, clock)
+
+
+def in_the_course_of_a_day(books: AlertBooks, clock: Clock, config: AlertConfig | None = None) -> None:
+    """A leak that fires, a hot spot that is watched, and a leak that is over."""
+    flow = AlertFlow(books, config or AlertConfig(), clock)
+    hot = verdict(Tier.WATCH, detector="hotspot", subject="rank_items")
+    flow.judged(SHOP, [ruling(0, verdict(), verdict(subject="warm_cache"))])
+    flow.judged(SHOP, [Ruling(judgement(0, detector="hotspot"), (hot,))])
+    for minutes in (15, 30, 45):
+        flow.judged(SHOP, [ruling(minutes, verdict())])

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import polars as pl
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from correlate.api import convert
@@ -26,7 +27,7 @@ def index(services: ServicesDep) -> HTMLResponse:
     """All services with their operations."""
     known = services.catalogue.operations().partition_by("service", as_dict=True)
     rows = [
-        {**row, "operations": known[(row["service"],)].to_dicts() if (row["service"],) in known else []}
+        {**row, "operations": _with_links(known[(row["service"],)]) if (row["service"],) in known else []}
         for row in services.catalogue.services().to_dicts()
     ]
     return html_page("index.html", services=rows, public_url=services.public_url)
@@ -71,6 +72,19 @@ def flame_style() -> Response:
 def style() -> FileResponse:
     """The style sheet of all pages."""
     return FileResponse(HERE / "static" / "style.css", headers=_FRESH)
+
+
+def _with_links(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """A service's operations, each with what leads to the profile of all its spans."""
+    named = [(row, rows[number : number + 1]) for number, row in enumerate(rows.to_dicts())]  # a row per operation
+    return [
+        {
+            **row,
+            "cohort": operations.cohort_link(row["service"], row["name"], seen, {}) if row["name"] else "",
+            "slow": operations.slow_link(row["service"], row["name"], seen, {}),
+        }
+        for row, seen in named
+    ]
 
 
 def _with_depth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,13 +12,13 @@ from correlate.api.pages import flames
 from correlate.api.pages.address import Here, Payers, address
 from correlate.api.pages.html import html_page, page_router
 from correlate.api.pages.operations import cohort_link, slow_link
-from correlate.services.words import PARTS
 from correlate.bootstrap import Services
 from correlate.errors import CorrelateError, NoProfile
 from correlate.model.answers import SpanInfo
 from correlate.model.ids import format_span_id
 from correlate.model.queries import TimeRange
 from correlate.services.breakdown import SpanBreakdown
+from correlate.services.words import PARTS
 
 router = page_router()
 

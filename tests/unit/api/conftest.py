@@ -12,8 +12,11 @@ from correlate.doctor.checklist import Practices
 from correlate.model.ids import TraceId, format_span_id
 from correlate.services.breakdown import Breakdowns
 from correlate.services.catalogue import Catalogue
-from correlate.services.existence import Existence
+from correlate.services.cohort_profiles import CohortProfiles
+from correlate.services.cohorts import Cohorts
+from correlate.services.compare import Compare
 from correlate.services.doctor import Doctor
+from correlate.services.existence import Existence
 from correlate.services.explain import Explain
 from correlate.services.frames import Frames
 from correlate.services.health import Health
@@ -58,12 +61,15 @@ class World:
         ingest = Ingest(self.lake, clock, AcceptedTimes())
         fetcher = Fetcher(ingest, self.lake, skew_ns=60 * SECOND)
         fetching = Fetching(Explain(self.lake, skew_ns=60 * SECOND), fetcher)
+        cohorts = CohortProfiles(self.lake, Cohorts(self.lake), skew_ns=60 * SECOND)
         known = {
             "settings": Settings(),
             "ingest": ingest,
             "forward": ingest,
             "explain": fetching,
             "breakdowns": Breakdowns(self.lake, fetching),
+            "cohorts": cohorts,
+            "compare": Compare(cohorts),
             "frames": Frames(self.lake, Existence(self.lake, fetching), skew_ns=60 * SECOND),
             "catalogue": Catalogue(self.lake, skew_ns=60 * SECOND),
             "doctor": Doctor(self.lake, clock, lambda: self.practices, skew_ns=60 * SECOND),

@@ -63,7 +63,7 @@ def test_a_span_is_a_flame_graph(client: AppClient) -> None:
 
 def test_a_span_without_a_profile_gets_a_page_with_the_reason(client: AppClient) -> None:
     """And a link to the local root where that has samples."""
-    html = page(client, f"/spans/{TRACE_HEX}/{CHILD}", 404)
+    html = page(client, f"/spans/{TRACE_HEX}/{CHILD}?method=label", 404)
     assert "Labelled at its local root only" in html
     assert f'href="/spans/{TRACE_HEX}/{ROOT}"' in html
 

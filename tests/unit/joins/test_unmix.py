@@ -233,3 +233,41 @@ def test_small_operations_are_lumped_unless_wanted() -> None:
     asked = unmix(mixed.counts, mixed.windows, spans, wanted=np.array([120]))
     assert isinstance(asked, Unmixed)
     assert not asked.design.lumped[np.flatnonzero(asked.operations == 120)[0]]
+
+
+def test_a_pool_that_is_always_busy_is_unmixed_all_the_same() -> None:
+    """An operation is at work when the others are not: that follows, and confuses nothing."""
+    rng = np.random.default_rng(11)
+    window_ns, windows, operations, stacks = 10_000_000_000, 60, 4, 5
+    part = rng.dirichlet(np.full(operations, 2.0), windows)
+    ends = np.rint(np.cumsum(part, axis=1) * window_ns).astype(np.int64)
+    ends[:, -1] = window_ns
+    starts = np.hstack([np.zeros((windows, 1), np.int64), ends[:, :-1]])
+    base = (np.arange(windows) * window_ns)[:, None]
+    operation = np.tile(np.arange(operations), windows)
+    spans = pl.DataFrame(
+        {
+            "trace_hi": np.zeros(len(operation), np.int64),
+            "trace_lo": 1 + np.arange(len(operation)),
+            "span": 1 + np.arange(len(operation)),
+            "parent": np.zeros(len(operation), np.int64),
+            "start_ns": (base + starts).ravel(),
+            "duration_ns": (ends - starts).ravel(),
+            "process": np.ones(len(operation), np.int64),
+            "operation": operation,
+        }
+    )
+    hits = rng.poisson((part[:, :, None] * 1000 / stacks) * np.ones((1, 1, stacks)))
+    window, owner, stack = (axis.ravel() for axis in np.indices(hits.shape))
+    counts = pl.DataFrame(
+        {"window": window, "stack": 1 + owner * stacks + stack, "value": hits.ravel(), "weight": hits.ravel()}
+    )
+    where = pl.DataFrame(
+        {"window": np.arange(windows), "process": np.ones(windows, np.int64), "start_ns": base.ravel()}
+    )
+    found = unmix(counts, where.with_columns(end_ns=pl.col("start_ns") + window_ns), spans)
+    assert isinstance(found, Unmixed)
+    estimate = found.estimate(np.array([0]))
+    assert isinstance(estimate, Estimate)
+    mine = (found.stacks - 1) // stacks == 0
+    assert estimate.value[mine].sum() / estimate.total > 0.95

@@ -147,3 +147,28 @@ def test_sources_are_noted_as_configured(services: bootstrap.Services) -> None:
         assert (status.source, status.kind, status.place, status.configured) == ("go", "pprof", "127.0.0.1:1", True)
     with embedded.running(services):
         assert not services.books.statuses.all()[0].configured
+
+
+def test_a_turn_of_telling_survives_the_state_database(
+    services: bootstrap.Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next one comes soon; trying this one again would only pile up."""
+
+    class Broken:
+        def plan(self) -> None:
+            raise StoreError("the database is gone")
+
+    app = app_with(replace(services, alert_flow=Broken()), FakePull(PullReport()))  # type: ignore[arg-type]
+    app.tasks[names.NOTIFY]()
+    assert "nobody could be told about alerts: the database is gone" in caplog.text
+
+
+def test_receivers_with_mistakes_end_the_start(tmp_path: Path) -> None:
+    """Before anything runs."""
+    settings = load(data_dir=tmp_path, receivers=[{"name": "a", "kind": "pigeon"}])
+    with (
+        bootstrap.running(settings, maintain=False) as services,
+        pytest.raises(ConfigError, match="kind is 'pigeon'"),
+        runtime_of(services),
+    ):
+        pass
