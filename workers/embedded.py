@@ -46,7 +46,7 @@ def _telling(runtime: Runtime) -> Iterator[None]:
         while not stop.wait(schedule.NOTIFY_S):
             try:
                 runtime.notify()
-            except Exception:
+            except Exception:  # noqa: BLE001 the thread must live; the next turn comes soon
                 _LOG.exception("telling receivers about alerts stumbled")
 
     thread = threading.Thread(target=tell, name="notify", daemon=True)

@@ -88,7 +88,9 @@ def api(
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="exit after printing instead of serving on")] = False,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="keep the data here \\[a temporary folder]")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="keep the data here \\[a temporary folder]")
+    ] = None,
     http: HttpOption = None,
     otlp_grpc: GrpcOption = None,
     otlp_http: OtlpHttpOption = None,
@@ -105,7 +107,9 @@ def import_files(
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     service: Annotated[str, typer.Option(help="service of files that do not name one")] = "",
-    name: Annotated[str, typer.Option(help="profile name of pprof files: process_cpu, memory, … \\[by its types]")] = "",
+    name: Annotated[
+        str, typer.Option(help="profile name of pprof files: process_cpu, memory, … \\[by its types]")
+    ] = "",
     now: Annotated[bool, typer.Option("--now", help="date recorded traffic so that it ends now")] = False,
 ) -> None:
     """Load files into the lake; what was imported before is not stored again."""

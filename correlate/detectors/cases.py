@@ -1,6 +1,5 @@
 """Observations as arrays over time: what the cases of all detectors have in common."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +40,7 @@ class Axis:
         flat = self.places(rows["time_ns"]) * width + columns
         size = self.time_ns.size * width
         found = np.bincount(flat, weights=rows[value].to_numpy(), minlength=size)
-        return np.asarray(found, dtype=np.float64).reshape(-1, width)
+        return np.asarray(found, dtype=np.float64).reshape(self.time_ns.size, width)
 
 
 def axis_of(case: Case, rows: pl.DataFrame, lookback_s: float) -> Axis | None:
@@ -131,7 +130,3 @@ def strongest(rows: pl.DataFrame, rank: pl.Expr, most: int) -> pl.DataFrame:
     sums = rows.group_by("key").agg(rank.sum().alias("rank")).top_k(most, by="rank")
     return rows.join(sums, on="key", how="semi")
 
-
-def chosen_names(sites: Sequence[Site]) -> tuple[str, ...]:
-    """Names of places."""
-    return tuple(site.function for site in sites)

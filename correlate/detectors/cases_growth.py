@@ -130,7 +130,7 @@ def _by_site(case: Case, rows: pl.DataFrame, total: MemorySeries, instances: I64
     places = np.searchsorted(total.time_ns, found["time_ns"].to_numpy())
     flat = keyed.columns * total.time_ns.size + places
     sums = np.bincount(flat, weights=found[column].to_numpy(), minlength=len(keyed.sites) * total.time_ns.size)
-    by_site = np.asarray(sums, dtype=np.float64).reshape(len(keyed.sites), -1) / instances
+    by_site = np.asarray(sums, dtype=np.float64).reshape(len(keyed.sites), total.time_ns.size) / instances
     return SiteSeries(total, by_site, keyed.sites)
 
 

@@ -7,7 +7,6 @@ import polars as pl
 
 from correlate.detectors import cases
 from correlate.detectors.cases import Axis
-from correlate.detectors.observe_rows import alias_of
 from correlate.detectors.port import Case
 from correlate.detectors.shares import FunctionSeries, InstanceShares, OperationSeries, usual_callers
 from correlate.detectors.trend import F64, I64
@@ -18,7 +17,7 @@ _RANK: Final = pl.col("self") + pl.col("value") * 0.05
 
 
 def function_series(case: Case, alias: str, lookback_s: float) -> FunctionSeries | None:
-    """A profile type's value by function; None when the service has no such profiles."""
+    """A profile type's value by function; None when the service has no such profiles, or no stack is known."""
     rows = cases.of_type(case.rows, alias)
     totals = cases.whole(rows)
     axis = cases.axis_of(case, totals, lookback_s)
@@ -26,6 +25,8 @@ def function_series(case: Case, alias: str, lookback_s: float) -> FunctionSeries
         return None
     totals = cases.on(axis, totals)
     functions = cases.strongest(cases.on(axis, cases.of_kind(rows, OBSERVED_FUNCTION)), _RANK, MOST_FUNCTIONS)
+    if functions.is_empty():
+        return None
     keyed = cases.keyed(case, functions)
     width = len(keyed.sites)
     asked = cases.on(axis, cases.whole(cases.requests(case.rows)))
@@ -105,7 +106,3 @@ def _requests(recent: pl.DataFrame, instances: I64) -> F64 | None:
     found = pl.DataFrame({"instance": instances}).join(served, on="instance", how="left", maintain_order="left")
     return None if found["spans"].null_count() else found["spans"].to_numpy().astype(np.float64)
 
-
-def has_type(case: Case, alias: str) -> bool:
-    """Whether the service has profiles of a type."""
-    return any(alias_of(text) == alias for text in case.rows["type"].unique())

@@ -9,7 +9,6 @@ import polars as pl
 from correlate.detectors.sensitivity import Sensitivity
 from correlate.model.verdicts import Verdict
 
-
 RECENT_S: Final = 3 * 3600.0
 """How far back short buckets are looked at."""
 

@@ -51,10 +51,10 @@ def memory_leak(case: Case) -> Iterator[Verdict | None]:
     options = cases_growth.options_for(case, leak_options.PRODUCTION)
     heap = cases_growth.usual_instance(case.long, "inuse_space", options)
     if heap is not None:
-        yield leak.judge(heap.total, heap, options)
+        yield leak.judge(heap.total, heap if heap.sites else None, options)
     late = cases_growth.snapshots(case, "inuse_space")
     if late is not None:
-        yield leak.judge(late.total, late, options)
+        yield leak.judge(late.total, late if late.sites else None, options)
     for lone in cases_growth.lone_instances(case.long, "inuse_space", options):
         yield leak.judge_total(lone, options)
 
@@ -65,10 +65,9 @@ def goroutine_leak(case: Case) -> Iterator[Verdict | None]:
     counts, sites = cases_growth.leaked(case)
     leaked = goroutine.judge_leaked(case.service, counts, sites)
     usual = cases_growth.usual_instance(case.long, "goroutine", options)
-    yield goroutine.judge(None if usual is None else _counts(usual), leaked, options)
+    yield goroutine.judge(_counts(usual), leaked, options)
     late = cases_growth.snapshots(case, "goroutine")
-    if late is not None:
-        yield goroutine.judge_counts(_counts(late), options)
+    yield goroutine.judge(_counts(late), None, options)
 
 
 def hotspots(case: Case) -> Iterator[Verdict | None]:
@@ -113,7 +112,9 @@ def thresholds(case: Case) -> Iterator[Verdict | None]:
     yield from threshold.judge_all(list(cases_levels.levels(case, cpu)), options)
 
 
-def _counts(heap: leak.SiteSeries) -> goroutine.CountSeries:
+def _counts(heap: leak.SiteSeries | None) -> goroutine.CountSeries | None:
+    if heap is None or not heap.sites:
+        return None
     total = heap.total
     return goroutine.CountSeries(
         service=total.service,

@@ -21,7 +21,9 @@ class Facts:
         period: the sampling period in its own unit, 0 if unknown.
         labelled_root: the local root, when that has samples and is not the span itself.
         mostly_named: whether most of what the overlapping profiles hold names a span or a trace.
-        refused: why joins without names gave nothing; "" when they were not asked for.
+        refused: why joins without names gave nothing; of an exact method asked for by name, what other evidence there
+            is, "" if none.
+        by_name: whether one method was asked for.
     """
 
     types: list[str]
@@ -33,13 +35,14 @@ class Facts:
     labelled_root: int | None
     mostly_named: bool = False
     refused: str = ""
+    by_name: bool = False
 
 
 def explain(span: SpanInfo, facts: Facts) -> tuple[Reason, str]:
     """The reason, and a sentence that says what to do about it."""
     if facts.profile_type is None:
         return Reason.NO_PROFILER, _no_profiler(span, facts)
-    if facts.labelled_root is not None:
+    if facts.labelled_root is not None and not (facts.by_name and facts.refused):
         root = format_span_id(facts.labelled_root)
         return Reason.ON_ROOT, f"the SDK labels local root spans only: ask for the profile of {root}, which has samples"
     if facts.overlapping == 0:
@@ -57,7 +60,7 @@ def explain(span: SpanInfo, facts: Facts) -> tuple[Reason, str]:
 
 def _seen(facts: Facts, expected: float) -> tuple[Reason, str]:
     """The profiler ran, and nothing of what it saw can be given to the span."""
-    if facts.refused and not facts.mostly_named:
+    if facts.refused and (facts.by_name or not facts.mostly_named):
         return Reason.TOO_WEAK, facts.refused
     return Reason.DROPPED, (
         f"the profiler ran during the span but no sample names it (about {expected:.0f} were possible): "

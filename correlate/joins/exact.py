@@ -59,7 +59,9 @@ def _attribution(rows: pl.DataFrame) -> Attribution | None:
 def attribute_many(samples: pl.DataFrame, spans: pl.DataFrame, wanted: Method) -> Attribution | None:
     """Give samples to spans of many traces, each sample once.
 
-    A sample that names no trace is taken only where one of the spans alone has its span id.
+    Where a span has the id that a sample names and others refer to that id, it is the sample's; of several that refer
+    to it the one with the lowest id. A sample that names no trace is taken only where the spans with that id are of one
+    trace.
 
     Args:
         samples: SAMPLES rows that may belong.
@@ -70,7 +72,8 @@ def attribute_many(samples: pl.DataFrame, spans: pl.DataFrame, wanted: Method) -
         Rows that carry the ids of the span they were given to; None when nothing belongs.
     """
     ids = ["trace_hi", "trace_lo", "span"]
-    owners = pl.concat([spans.select(*ids, named="span"), _referred(spans)]).unique()
+    every = pl.concat([spans.select(*ids, named="span"), _referred(spans).sort(*ids)])
+    owners = every.unique(["trace_hi", "trace_lo", "named"], keep="first", maintain_order=True)
     named = pl.when(pl.col("evidence") == EVIDENCE_LINK).then(pl.lit("link")).otherwise(pl.lit("label"))
     method = pl.when(pl.col("named") == pl.col("span_of")).then(named).otherwise(pl.lit("profile_id"))
     no_trace = (pl.col("trace_hi") == 0) & (pl.col("trace_lo") == 0)
@@ -107,7 +110,7 @@ def _method(scope: InScope, profiles: list[int]) -> pl.Expr:
     no_trace = (pl.col("trace_hi") == 0) & (pl.col("trace_lo") == 0)
     own = _among("span", scope.ids.tolist()) & (same_trace | no_trace)
     named = pl.when(pl.col("evidence") == EVIDENCE_LINK).then(pl.lit("link")).otherwise(pl.lit("label"))
-    referred = _among("span", scope.referred_ids.tolist()) | _among("profile", profiles)
+    referred = (_among("span", scope.referred_ids.tolist()) & (same_trace | no_trace)) | _among("profile", profiles)
     return (
         pl.when(own | (same_trace & scope.whole_trace))
         .then(named)

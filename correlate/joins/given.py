@@ -18,12 +18,23 @@ class Given:
         owner: for each SAMPLES row the row of the one chosen span that it belongs to, -1 where it is shared.
         error_bound: largest part of what was given, 0 to 1, that may belong to other spans.
         reason: one sentence on what the join rests on, with its figures.
+        claimed: for each SAMPLES row the part that belongs to any span there is, chosen or not; None: not asked.
     """
 
     share: F64
     owner: I64
     error_bound: float
     reason: str
+    claimed: F64 | None = None
+
+    def nobodys(self, value: I64) -> float:
+        """The value that no span at all was given.
+
+        Args:
+            value: that of each SAMPLES row; 0 for those that are not to count.
+        """
+        claimed = np.ones(len(value)) if self.claimed is None else self.claimed
+        return float((value * (1.0 - claimed)).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,8 @@ class Refused:
 
     Attributes:
         reason: one sentence: what is missing or too weak, with its figures, and what to ask instead.
+        final: whether weaker evidence must not be asked: it is known that nothing belongs to the spans.
     """
 
     reason: str
+    final: bool = False

@@ -169,7 +169,8 @@ def join(samples: pl.DataFrame, spans: pl.DataFrame, chosen: Bools, margin_ns: i
     contested = here & (owner == -2)
     bound = min(1.0, _part(mine, unsure | stray) + _part(samples, contested, here & (owner != -1)))
     reason = _sentence(mine, int(contested.sum()), _part(mine, unsure), _part(mine, stray), margin_ns)
-    return Given(given.astype(np.float64), np.where(given, owner, -1), bound, reason)
+    claimed = (owner >= 0).astype(np.float64)
+    return Given(given.astype(np.float64), np.where(given, owner, -1), bound, reason, claimed)
 
 
 def _lacking(samples: pl.DataFrame, asked: pl.DataFrame, lines: Owners) -> str:

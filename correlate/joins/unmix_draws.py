@@ -23,6 +23,10 @@ CAUTION: Final = 1.4
 """By how much more than the draws do estimates differ from the truth: draws start at the estimate and share its
 mistakes. Measured on simulated worlds (seeds 11 to 14), checked on others."""
 
+WIDENING: Final = 1.1
+"""By how much wider than the draws intervals are made, for the same reason: with 1.4 they held the truth in 97.5, 96.2
+and 97.1 % of cases in three kinds of worlds (seeds 601 to 612), with 1.1 in 96.0, 94.2 and 95.5 %."""
+
 _STEPS: Final = 12
 
 
@@ -65,7 +69,7 @@ def _redone(scaled: F64, hits: F64, start: F64, weights: F64, kinds: F64, rng: n
 def reach(windows: int, columns: int) -> float:
     """How many standard deviations of the draws an interval reaches to either side.
 
-    Student's quantile for what the fit leaves free, the usual correction for it, and `CAUTION`.
+    Student's quantile for what the fit leaves free, the usual correction for it, and `WIDENING`.
     """
     free = max(windows - columns, 1)
-    return float(student.ppf((1 + LEVEL) / 2, free) * np.sqrt(windows / free) * CAUTION)
+    return float(student.ppf((1 + LEVEL) / 2, free) * np.sqrt(windows / free) * WIDENING)

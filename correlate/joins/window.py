@@ -27,6 +27,9 @@ Bools = npt.NDArray[np.bool_]
 FLOOR: Final = 0.05
 """The least certainty (mean share) that is worth an answer: at less, 19 parts of 20 are somebody else's."""
 
+ADVICE: Final = ": ask for their operation as a whole, by the method unmixed"
+"""What can be done where too little was at work for the spans to share out."""
+
 BUSIER: Final = 2.0
 """How many times busier than the chosen spans the error bound lets all others be. Spans at work differ in how much of
 that time they are on the CPU; in simulated services this covered what shares were off by."""
@@ -84,9 +87,9 @@ def share(
     certainty = float((value * mine**2).sum()) / given / instances
     figures = _figures(samples, mine, certainty, instances)
     if certainty < floor:
-        return Refused(f"{figures}: ask for their operation as a whole, by the method unmixed")
+        return Refused(figures + ADVICE)
     bound = error_bound(value * mine, doubt(mine / instances), samples["weight"].to_numpy())
-    return Given(mine, np.full(len(samples), -1), bound, figures)
+    return Given(mine, np.full(len(samples), -1), bound, figures, shares.of(0) + mine)
 
 
 def doubt(share: F64) -> F64:

@@ -123,7 +123,9 @@ class Backtest:
         ends = [self._ends(whole, row["first_ns"], row["last_ns"]) for row in chosen]
         total, done = sum(len(each) for each in ends), 0
         for row, own in zip(chosen, ends, strict=True):
-            rows = self._rows(row["service"], row["first_ns"], whole)
+            if not own:
+                continue
+            rows = self._rows(row["service"], row["first_ns"], own)
             history = rows if self._manner.step_ns == bucket_ns else roll(rows, self._manner.step_ns, 0)
             for end_ns in own:
                 for service, rulings in self._judging.rulings(rows, history, end_ns):
@@ -140,11 +142,11 @@ class Backtest:
         end = min(window.end_ns, (last_ns // bucket_ns + 1) * bucket_ns)
         return list(range(begin + bucket_ns, end + 1, bucket_ns))
 
-    def _rows(self, service: str, first_ns: int, window: TimeRange) -> pl.DataFrame:
-        """OBSERVATIONS rows of a service, those that were never stored worked out now."""
+    def _rows(self, service: str, first_ns: int, ends: Sequence[int]) -> pl.DataFrame:
+        """OBSERVATIONS rows of a service for some judgements, those that were never stored worked out now."""
         bucket_ns = self._manner.bucket_ns
-        oldest = max(first_ns, self._manner.history(window.start_ns).start_ns) // bucket_ns * bucket_ns
-        reach = TimeRange(oldest, window.end_ns)
+        oldest = max(first_ns, self._manner.history(ends[0]).start_ns) // bucket_ns * bucket_ns
+        reach = TimeRange(oldest, ends[-1])
         stored = self._observations.read([service], reach, bucket_ns)
         missing = _missing(reach, bucket_ns, set(stored["time_ns"].unique().to_list()))
         made = [self._observe.rows([service], part, bucket_ns) for part in missing]

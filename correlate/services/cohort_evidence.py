@@ -1,24 +1,26 @@
 """Samples for many spans at once: by name, by thread and time, unmixed, or shared out by time."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from correlate.joins import unmix
+from correlate.joins import unmix, window
 from correlate.joins.given import Given, Refused
 from correlate.joins.unmix_estimate import Estimate
+from correlate.joins.unmix_result import FALL_BACK
 from correlate.model.answers import Confidence, Method
 from correlate.model.profile_type import ProfileType
 from correlate.services.evidence import ROWS, Estimated, Found
-from correlate.services.inferred import given_rows, joined
+from correlate.services.inferred import given_rows, joined, nobodys
 from correlate.services.members import Members
 from correlate.services.scenes import Scene, Scenes
 from correlate.services.unmixing import Mixture
 from correlate.tables.hashing import hash_one
 from correlate.tables.rounding import whole
+from correlate.units import human
 
 SLICE_NS: Final = 300_000_000_000
 """Inferred joins of long times look at so much at once: what they need is all that ran meanwhile."""
@@ -47,8 +49,11 @@ class CohortEvidence:
                 found = self._by(each, members, text, nameless=method is Method.AUTO)
                 if isinstance(found, Found):
                     return _with_reason(found, why_not)
-                refused = found or refused
-                why_not = refused.reason if each is Method.UNMIXED else why_not
+                if found is not None:
+                    refused = _refused(found, why_not)
+                    why_not = found.reason if each is Method.UNMIXED else why_not
+                if refused.final:
+                    return refused
         return refused
 
     def _by(self, method: Method, members: Members, text: str, *, nameless: bool) -> Found | Refused | None:
@@ -76,38 +81,68 @@ def _with_reason(found: Found, why_not: str) -> Found:
     return replace(found, confidence=confidence)
 
 
+def _refused(refused: Refused, why_not: str) -> Refused:
+    """Advice that is good for many spans: to ask for their operation is what was just done."""
+    figures, advice, _ = refused.reason.partition(window.ADVICE)
+    if not advice:
+        return refused
+    unmixed = f"not unmixed: {why_not.removesuffix(f'; {FALL_BACK}')}" if why_not else "try the method unmixed"
+    return Refused(f"{figures}, too little to share out; {unmixed}")
+
+
 def _shared(slices: Iterator[Scene], members: Members, text: str, method: Method) -> Found | Refused | None:
     """Join slice by slice; what one slice refuses the others may still give."""
-    parts: list[pl.DataFrame] = []
-    bound, total, rest = 0.0, 0, 0.0
-    given: Given | Refused | None = None
-    reason = ""
+    parts: list[_Part] = []
+    refused: Refused | None = None
+    rest = 0.0
     for scene in slices:
         given = joined(method, scene, members.among(scene.spans), text)
-        if isinstance(given, Refused):
-            if method is Method.THREAD_TIME and not parts:
-                return given
-            rest += float(scene.samples["value"].sum())
+        if isinstance(given, Given):
+            rest += given.nobodys(scene.values_within(members.window))
+            parts.append(_Part(given_rows(scene.samples, scene.spans, given), given))
             continue
-        rows = given_rows(scene.samples, scene.spans, given)
-        value = int(rows["value"].sum())
-        parts.append(rows)
-        reason = reason or given.reason
-        bound, total = bound + given.error_bound * value, total + value
-    if not total:
-        return given if isinstance(given, Refused) else None
-    rows = (
-        pl.concat(parts)
-        .group_by("service", "stack", "span", "trace_hi", "trace_lo")
-        .agg(pl.col("value", "weight").sum())
-    )
+        if not parts and method is Method.THREAD_TIME and not _can_tell(scene):
+            return given
+        refused = refused or given
+        rest += nobodys(method, scene, text, members.window)
+    if any(part.value for part in parts):
+        return _added(parts, method, text, round(rest))
+    # Threads and times are known, and tell that the spans were waiting: to share out would be to make something up.
+    waited = bool(parts) and method is Method.THREAD_TIME
+    return Refused(parts[0].given.reason, final=True) if waited else refused
+
+
+def _can_tell(scene: Scene) -> bool:
+    """Whether any sample has a time and a thread of its own."""
+    return bool(((scene.samples["duration_ns"] == 0) & (scene.samples["thread"] != 0)).any())
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a slice gave."""
+
+    rows: pl.DataFrame
+    given: Given
+
+    @property
+    def value(self) -> int:
+        return int(self.rows["value"].sum())
+
+
+def _added(parts: list[_Part], method: Method, text: str, unattributed: int) -> Found:
+    keys = ["service", "stack", "span", "trace_hi", "trace_lo"]
+    rows = pl.concat([part.rows for part in parts]).group_by(keys).agg(pl.col("value", "weight").sum())
+    values = np.array([part.value for part in parts])
+    wrong = np.array([part.given.error_bound for part in parts]) * np.abs(values)
+    most = parts[int(np.abs(values).argmax())].given.reason
+    pieces = f"joined in {len(parts)} pieces of {human(SLICE_NS, 'nanoseconds')}; in the one that gave most, "
     return Found(
         ProfileType.parse(text),
         rows.select("service", *ROWS),
         method,
-        {method.value: total},
-        Confidence("inferred", reason, bound / total),
-        round(rest),
+        {method.value: int(values.sum())},
+        Confidence("inferred", pieces + most if len(parts) > 1 else most, float(wrong.sum() / np.abs(values).sum())),
+        unattributed,
     )
 
 

@@ -1,6 +1,9 @@
 """Samples that say whose they are, for the spans of one trace or of many."""
 
+from dataclasses import replace
+
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from correlate.joins import exact
@@ -11,10 +14,15 @@ from correlate.model.profile_type import ProfileType, choose
 from correlate.model.queries import SampleFilter, TimeRange
 from correlate.ports import Lake
 from correlate.services.evidence import ROWS, Found
-from correlate.tables.hashing import hash_one
+from correlate.tables.hashing import hash_one, hash_text
 
 _COLUMNS = ("service", "type", "profile", "trace_hi", "trace_lo", "span", "evidence", "stack", "value", "weight")
 WITH_TIMES = (*_COLUMNS, "time_ns", "duration_ns", "thread")
+
+_NAMES = 3
+"""How many services a sentence lists."""
+
+I64 = npt.NDArray[np.int64]
 
 EXACT = frozenset(exact.STRONGEST_FIRST)
 
@@ -48,7 +56,7 @@ class ExactEvidence:
             for key, group in _by_type(rows)
             if (attributed := exact.attribute(group, asked, profiles, method)) is not None
         }
-        return _best(found, types, len(asked.spans))
+        return _best(found, types, asked.spans, alone=True)
 
     def of_spans(self, spans: pl.DataFrame, types: list[str], window: TimeRange, method: Method) -> Found | None:
         """Samples that name spans of many traces; None when there are none.
@@ -69,13 +77,13 @@ class ExactEvidence:
             end_ns=window.end_ns + self._skew_ns,
             spans=tuple(ids.tolist()),
         )
-        rows = self._lake.samples(wanted, _COLUMNS)
+        rows = self._anywhere(wanted, _COLUMNS)
         found = {
             key: attributed
             for key, group in _by_type(rows)
             if (attributed := exact.attribute_many(group, spans, method)) is not None
         }
-        return _best(found, types, len(spans))
+        return _best(found, types, spans)
 
     def samples(
         self,
@@ -95,13 +103,12 @@ class ExactEvidence:
             trace=asked.trace if asked.whole_trace else None,
             profiles=tuple(profiles or ()),
         )
+        return self._anywhere(wanted, columns)
+
+    def _anywhere(self, wanted: SampleFilter, columns: tuple[str, ...]) -> pl.DataFrame:
+        """Samples of some services; where these have none, of any: agents and SDKs may call a service differently."""
         rows = self._lake.samples(wanted, columns)
-        if len(rows):
-            return rows
-        anywhere = SampleFilter(
-            (), wanted.type_ids, window.start_ns, window.end_ns, wanted.spans, wanted.trace, wanted.profiles
-        )
-        return self._lake.samples(anywhere, columns)
+        return rows if len(rows) else self._lake.samples(replace(wanted, service_ids=()), columns)
 
     def padded(self, window: TimeRange) -> TimeRange:
         """A window with room for clocks that disagree."""
@@ -116,7 +123,7 @@ class ExactEvidence:
         return rows.join(ids, on=["profile_hi", "profile_lo"], how="semi")["profile"].to_list()
 
 
-def _best(found: dict[int, Attribution], types: list[str], span_count: int) -> Found | None:
+def _best(found: dict[int, Attribution], types: list[str], spans: pl.DataFrame, *, alone: bool = False) -> Found | None:
     """What the profile type with the strongest evidence and the most samples says."""
     by_id = {hash_one(text): text for text in types}
     ranked = sorted((_strength(each), -len(each.rows), by_id[key], key) for key, each in found.items())
@@ -128,7 +135,7 @@ def _best(found: dict[int, Attribution], types: list[str], span_count: int) -> F
         best.rows.select("service", *ROWS),
         best.method,
         best.evidence,
-        _confidence(best, span_count),
+        _confidence(best, spans, alone=alone),
         also=[text for _, _, text, _ in ranked[1:]],
     )
 
@@ -143,13 +150,37 @@ def _strength(found: Attribution) -> int:
     return exact.STRONGEST_FIRST.index(found.method)
 
 
-def _confidence(found: Attribution, span_count: int) -> Confidence:
-    spans_named = len(np.unique(found.rows["span"].to_numpy()))
+def _confidence(found: Attribution, spans: pl.DataFrame, *, alone: bool) -> Confidence:
+    """What the evidence is, and whose code may be missing for want of it.
+
+    Args:
+        found: the samples.
+        spans: the spans in scope, columns span and service.
+        alone: whether these are of one trace.
+    """
+    named = np.unique(found.rows["span"].to_numpy())
     how = {
         Method.LINK: "each sample carries an OTLP link to its span",
         Method.LABEL: "each sample carries the id of its span",
         Method.PROFILE_ID: "the span names the profile or label that holds its samples",
     }[found.method]
-    if span_count > 1 and spans_named == 1:
-        how += "; only one span in scope is labelled, and it covers the work of its children on the same thread"
-    return Confidence("exact", how, 0.0)
+    if alone and len(spans) > 1 and len(named) == 1:
+        how += "; only one span in scope is named: where the SDK labels local roots only, with its children's work"
+    silent = _silent(found, spans.filter(~pl.col("service").is_in(_services(spans, named))))
+    return Confidence("exact", how + silent, 0.0)
+
+
+def _services(spans: pl.DataFrame, named: I64) -> list[str]:
+    """The services of the spans that samples name."""
+    return spans.filter(pl.col("span").is_in(named.tolist()))["service"].unique().to_list()
+
+
+def _silent(found: Attribution, spans: pl.DataFrame) -> str:
+    """Which services have spans in scope, but no samples in the answer."""
+    names = spans["service"].unique().sort()
+    profiled = np.unique(found.rows["service"].to_numpy())
+    left = names.filter(~pl.Series(np.isin(hash_text(names), profiled)))
+    if left.is_empty():
+        return ""
+    more = f" and {len(left) - _NAMES} more services" if len(left) > _NAMES else ""
+    return f"; no sample names a span of {', '.join(left.head(_NAMES))}{more}: what they did is not in this"

@@ -86,7 +86,8 @@ class Explain:
         """
         spans = self._spans(trace)
         root = _found(spans, trace, span or int(spans["span"][0]))
-        asked = scope.in_scope(trace, spans, root.span, scope_wanted)
+        of_process = scope_wanted is Scope.WINDOW
+        asked = scope.in_scope(trace, spans, root.span, Scope.SPAN if of_process else scope_wanted)
         types = self._exact.types(asked.services, wanted_type)
         found = self._find(_Question(root, asked, spans, types, method), scope_wanted)
         if isinstance(found, Refused):
@@ -109,10 +110,18 @@ class Explain:
         if named is not None:
             return named
         if question.method in EXACT:
-            return Refused(f"no sample says by {question.method.value} that it belongs to these spans")
+            return Refused(self._not_by(question))
         if question.method is Method.UNMIXED:
             return Refused("one span is too little to unmix: ask for its operation, GET /api/v1/cohorts/profile")
         return self._inferred.of_trace(question.root, question.asked, question.spans, question.types, question.method)
+
+    def _not_by(self, question: "_Question") -> str:
+        """What else names the spans, where the exact method asked for does not; "" where nothing does."""
+        others = self._exact.of_trace(question.asked, question.types, Method.AUTO)
+        if others is None:
+            return ""
+        why_not = f"no sample says by {question.method.value} that it belongs to these spans"
+        return f"{why_not}, but some do by {' and '.join(others.evidence)}"
 
     def _profile(self, root: SpanInfo, asked: InScope, found: Found, scope_wanted: Scope) -> Profile:
         overlapping = self._lake.profiles(asked.services, asked.window, _TOTALS)
@@ -149,7 +158,8 @@ class Explain:
             period=coverage.largest(mine["period"]),
             labelled_root=labelled_root if self._has_samples(root, spans, types, labelled_root) else None,
             mostly_named=int(overlapping["labelled"].sum()) * 2 > int(overlapping["total"].sum()),
-            refused="" if method in EXACT else refused.reason,
+            refused=refused.reason,
+            by_name=method is not Method.AUTO,
         )
         reason, advice = absence.explain(root, facts)
         details: dict[str, object] = {"span": format_span_id(root.span), "service": root.service}

@@ -11,6 +11,7 @@ from correlate.joins.given import Given, Refused
 from correlate.joins.scope import InScope
 from correlate.model.answers import Confidence, Method, Scope, SpanInfo
 from correlate.model.profile_type import ProfileType
+from correlate.model.queries import TimeRange
 from correlate.services.evidence import ROWS, Found
 from correlate.services.exact_evidence import WITH_TIMES, ExactEvidence
 from correlate.services.scenes import Scene, Scenes
@@ -62,7 +63,8 @@ class Inferred:
     def whole_process(self, asked: InScope, types: list[str]) -> Found | Refused:
         """Everything that the processes of the spans did meanwhile, whoever it was for."""
         for text in types:
-            scene = self._scenes.load(asked.services, hash_one(text), asked.window).within(asked.window)
+            loaded = self._scenes.load(asked.services, hash_one(text), asked.window)
+            scene = loaded.within(asked.window).of_processes(in_trace(loaded.spans, asked))
             if len(scene.samples):
                 return self._everything(scene, asked, text)
         return Refused("no sample of the services was taken while these spans ran")
@@ -96,12 +98,8 @@ class Inferred:
         for each in STRONGEST_FIRST if method is Method.AUTO else [method]:
             given = joined(each, scene, chosen, text)
             if isinstance(given, Given):
-                return _found(
-                    _Joined(scene.samples, scene.spans, given),
-                    text,
-                    each,
-                    _rest(each, scene.within(asked.window), text),
-                )
+                rest = given.nobodys(scene.values_within(asked.window))
+                return _found(_Joined(scene.samples, scene.spans, given), text, each, round(rest))
             refused = given
         return refused
 
@@ -196,11 +194,11 @@ def _told(scene: Scene, given: Given | Refused) -> Given | Refused:
     return replace(given, reason=f"{given.reason}; {scene.correction}")
 
 
-def _rest(method: Method, scene: Scene, text: str) -> int:
-    """The value that the join gives to no span at all."""
+def nobodys(method: Method, scene: Scene, text: str, window: TimeRange) -> float:
+    """The value in a window that a join gives to no span at all, where it gives the chosen ones nothing."""
     given = joined(method, scene, np.ones(len(scene.spans), bool), text, 0.0)
-    values = scene.samples["value"].to_numpy()
-    return round(float(values.sum() - (values * given.share).sum())) if isinstance(given, Given) else int(values.sum())
+    values = scene.values_within(window)
+    return given.nobodys(values) if isinstance(given, Given) else float(values.sum())
 
 
 def _method_of(given: Given) -> Method:

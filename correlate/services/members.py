@@ -1,13 +1,14 @@
 """The spans that stand behind a cohort: those a query chose, and what ran beneath them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from correlate.errors import BadQuery
-from correlate.joins.activity import ancestor_rows, parent_rows
+from correlate.joins.activity import parent_rows
 from correlate.model.answers import Scope
 from correlate.model.queries import TimeRange
 from correlate.ports import Lake
@@ -15,6 +16,9 @@ from correlate.services.cohorts import Chosen
 
 IDS = ["trace_hi", "trace_lo", "span"]
 COLUMNS = (*IDS, "parent", "service", "name", "start_ns", "duration_ns", "profile_ref")
+
+_LATER_NS: Final = 60_000_000_000
+"""How long before the first of the chosen spans and after the last what they set going is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Members:
 
     def clustered(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Sample rows with the cluster of the span they name; those that name none are left out."""
-        return rows.join(self.spans.select(*IDS, "cluster").unique(IDS, keep="any"), on=IDS)
+        return rows.join(self.spans.select(*IDS, "cluster").unique(IDS, keep="first"), on=IDS)
 
 
 def members(lake: Lake, chosen: Chosen, scope: Scope) -> Members:
@@ -75,12 +79,23 @@ def members(lake: Lake, chosen: Chosen, scope: Scope) -> Members:
         return Members(numbered, len(numbered))
     traces = numbered.select("trace_hi", "trace_lo").unique()
     alone = Members(numbered, len(numbered))
-    everything = lake.spans_of_traces(traces, alone.window, COLUMNS)
+    everything = lake.spans_of_traces(traces, _padded(alone.window), COLUMNS)
     marked = everything.join(
         numbered.select(*IDS, "start_ns", "cluster"), on=[*IDS, "start_ns"], how="left", maintain_order="left"
     )
-    cluster = marked["cluster"].fill_null(-1).to_numpy()
-    above = ancestor_rows(parent_rows(marked), lambda _, ancestors: cluster[ancestors] >= 0)
-    theirs = np.where(cluster >= 0, cluster, np.where(above >= 0, cluster[above], -1))
+    theirs = _nearest(marked["cluster"].fill_null(-1).to_numpy(), parent_rows(marked))
     counted = marked.with_columns(cluster=pl.Series(theirs, dtype=pl.Int64)).filter(pl.col("cluster") >= 0)
     return Members(counted.select(*COLUMNS, "cluster"), len(numbered))
+
+
+def _padded(window: TimeRange) -> TimeRange:
+    return TimeRange(window.start_ns - _LATER_NS, window.end_ns + _LATER_NS)
+
+
+def _nearest(cluster: npt.NDArray[np.int64], parent_row: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The cluster of each row or of the nearest above it that has one, -1 without; log2(n) steps, cycles included."""
+    count = len(cluster)
+    up = np.append(np.where(cluster >= 0, np.arange(count), np.where(parent_row >= 0, parent_row, count)), count)
+    for _ in range(count.bit_length()):
+        up = up[up]
+    return np.append(cluster, -1)[up[:-1]]

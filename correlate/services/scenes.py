@@ -65,8 +65,16 @@ class Scene:
 
     def within(self, window: TimeRange) -> "Scene":
         """The same with those samples only whose interval overlaps a window."""
-        overlaps = (pl.col("time_ns") < window.end_ns) & (pl.col("duration_ns") >= window.start_ns - pl.col("time_ns"))
-        return replace(self, samples=self.samples.filter(overlaps))
+        return replace(self, samples=self.samples.filter(_overlaps(window)))
+
+    def values_within(self, window: TimeRange) -> I64:
+        """The value of each sample, 0 for those whose interval does not overlap a window."""
+        return self.samples.select(pl.col("value") * _overlaps(window)).to_series().to_numpy()
+
+    def of_processes(self, chosen: npt.NDArray[np.bool_]) -> "Scene":
+        """The same with the samples of those processes only in which some of the spans ran."""
+        theirs = self.spans.filter(pl.Series(chosen))["process"].unique().implode()
+        return replace(self, samples=self.samples.filter(pl.col("process").is_in(theirs)))
 
     def without_names(self) -> "Scene":
         """The same with those samples only that name neither a span nor a trace, or two of them."""
@@ -92,9 +100,17 @@ class Scenes:
             window: when.
             waits: whether it matters what the spans waited for in other services.
         """
+        return self._around(self._seen(services, type_id, window), services, window, waits=waits)
+
+    def _seen(self, services: Sequence[str], type_id: int, window: TimeRange) -> pl.DataFrame:
+        """The samples of a window; where they have times of their own, some before and after it too."""
         samples = self._samples(services, type_id, window)
         if len(samples) and not int(samples["duration_ns"].to_numpy().min()):  # clocks show only in the long run
-            samples = self._samples(services, type_id, TimeRange(window.start_ns - _MORE_NS, window.end_ns + _MORE_NS))
+            return self._samples(services, type_id, TimeRange(window.start_ns - _MORE_NS, window.end_ns + _MORE_NS))
+        return samples
+
+    def _around(self, samples: pl.DataFrame, services: Sequence[str], window: TimeRange, *, waits: bool) -> Scene:
+        """Samples, in their order, with what ran meanwhile."""
         hull = _hull(samples, window)
         spans = self._lake.spans_where(SpanFilter(hull.start_ns, hull.end_ns, tuple(services)), SPAN_COLUMNS)
         return self._told_apart(samples, spans, self._waited_for(spans, hull) if waits else spans.clear())
@@ -106,15 +122,20 @@ class Scenes:
     def slices(
         self, services: Sequence[str], type_id: int, window: TimeRange, length_ns: int, *, waits: bool = True
     ) -> Iterator[Scene]:
-        """The same in pieces of some length, each sample in one of them: that in which its interval begins."""
+        """The same in pieces of some length, each sample in one of them: that in which its interval begins.
+
+        Where it begins is what its own clock says: pieces may disagree about how far that is off.
+        """
         for start_ns in range(window.start_ns, window.end_ns, length_ns):
             piece = TimeRange(start_ns, min(start_ns + length_ns, window.end_ns))
-            scene = self.load(services, type_id, piece, waits=waits)
-            first = start_ns == window.start_ns
-            mine = (pl.col("time_ns") < piece.end_ns) & (pl.lit(first) | (pl.col("time_ns") >= start_ns))
-            samples = scene.samples.filter(mine)
-            if len(samples):
-                yield replace(scene, samples=samples)
+            samples = self._seen(services, type_id, piece)
+            first, last = start_ns == window.start_ns, piece.end_ns == window.end_ns
+            mine = samples.select(
+                (pl.lit(first) | (pl.col("time_ns") >= start_ns)) & (pl.lit(last) | (pl.col("time_ns") < piece.end_ns))
+            ).to_series()
+            if mine.any():
+                scene = self._around(samples, services, piece, waits=waits)
+                yield replace(scene, samples=scene.samples.filter(mine))
 
     def _waited_for(self, spans: pl.DataFrame, hull: TimeRange) -> pl.DataFrame:
         """Spans of other services that these spans called: what they wait for."""
@@ -156,6 +177,10 @@ class Scenes:
 
     def _series(self, rows: pl.DataFrame) -> pl.DataFrame:
         return self._lake.series(rows["series"].unique().to_list())
+
+
+def _overlaps(window: TimeRange) -> pl.Expr:
+    return (pl.col("time_ns") < window.end_ns) & (pl.col("duration_ns") >= window.start_ns - pl.col("time_ns"))
 
 
 def _thinned(samples: pl.DataFrame) -> pl.DataFrame:

@@ -108,3 +108,10 @@ def profile(
             frames=frames,
         )
     )
+
+
+def of_instances(rows: pl.DataFrame, instances: Sequence[str]) -> Tables:
+    """Tables that hold some spans, each of an instance of its service."""
+    labels = [[{"key": "service.instance.id", "value": name, "kind": 1}] for name in instances]
+    ids, series = series_of_resources(rows["service"], pl.Series(labels, dtype=ATTRIBUTES))
+    return Tables(spans=rows.with_columns(series=pl.Series(ids, dtype=pl.Int64)), series=series)

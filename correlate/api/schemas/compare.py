@@ -47,6 +47,7 @@ class FrameDifference(BaseModel):
     ratio_low: float | None
     ratio_high: float | None
     own_difference: float | None = Field(description="of the cost without callees")
+    further: float | None = Field(description="what the difference adds to those of the frames before it, by the basis")
     left_spans: int
     right_spans: int
     left_samples: int

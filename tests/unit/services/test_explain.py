@@ -10,7 +10,7 @@ from correlate.services.catalogue import Catalogue
 from correlate.services.explain import Explain
 from correlate.tables.schema import EVIDENCE_AMBIGUOUS, EVIDENCE_LINK
 from tests.fakes.lake import FakeLake
-from tests.support.rows import SECOND, T0, TRACE, profile, spans, with_series
+from tests.support.rows import SECOND, T0, TRACE, of_instances, profile, spans, with_series
 
 T = TraceId(*TRACE)
 MS = 1_000_000
@@ -81,7 +81,8 @@ def test_a_method_asked_for_by_name_gives_that_one_or_a_reason() -> None:
     """No silent mixture."""
     found = explain(lake(CHECKOUT, PAYMENT)).span_profile(T, ROOT, method=Method.LINK)
     assert (found.evidence, found.coverage.total) == ({"link": 50 * MS}, 50 * MS)
-    assert reason(lake(CHECKOUT), ROOT, method=Method.LINK) == Reason.DROPPED
+    assert reason(lake(CHECKOUT), ROOT, method=Method.LINK) == Reason.TOO_WEAK
+    assert reason(lake(profile([{"value": MS}])), ROOT, method=Method.LINK) == Reason.DROPPED
 
 
 def test_coverage_says_what_was_expected_and_what_could_not_be_attributed() -> None:
@@ -177,6 +178,44 @@ def test_the_window_scope_is_everything_the_process_did_meanwhile() -> None:
     found = explain(lake(CHECKOUT)).span_profile(T, ROOT, scope_wanted=Scope.WINDOW)
     assert found.coverage.total == int(CHECKOUT.samples["value"].sum())
     assert found.method is Method.WINDOW
+
+
+def test_the_window_scope_leaves_other_instances_out() -> None:
+    """The process is the one the span ran in, not all of its service."""
+    rows = of_instances(spans({"span": 1}, {"span": 2, "trace_lo": 12}), ["a", "b"])
+    here, there = (
+        profile([{"stack": f"main;{name}", "value": value}], labels={"service_instance_id": name})
+        for name, value in (("a", 300 * MS), ("b", 500 * MS))
+    )
+    found = explain(FakeLake(rows, here, there)).span_profile(T, 1, scope_wanted=Scope.WINDOW)
+    assert found.coverage.total == 300 * MS
+
+
+def test_the_window_scope_is_about_the_time_of_the_span_asked_for() -> None:
+    """Not that of its whole trace, nor about the other services in it."""
+    timed = profile(
+        [{"stack": f"main;{at}", "value": MS << at, "time_ns": T0 + at * 100 * MS} for at in (1, 4, 7)],
+    )
+    found = explain(lake(timed, PAYMENT)).span_profile(T, CHILD, scope_wanted=Scope.WINDOW)
+    assert (found.coverage.total, found.span_count) == (MS * (2 + 16), 1)
+    assert found.coverage.wall_ns == 500 * MS
+
+
+def test_a_method_asked_for_by_name_says_why_it_gives_nothing() -> None:
+    """Not that the trace was not sampled, nor where else to look: other evidence was not asked for."""
+    named = lake(PAYMENT)
+    with pytest.raises(NoProfile, match="no sample says by label that it belongs to these spans") as refused:
+        explain(named).span_profile(T, REMOTE, method=Method.LABEL)
+    assert refused.value.reason == Reason.TOO_WEAK
+    with pytest.raises(NoProfile, match="cohorts/profile"):
+        explain(named).span_profile(T, REMOTE, method=Method.UNMIXED)
+
+
+def test_exact_answers_say_which_spans_have_no_samples_by_name() -> None:
+    """Those of payment name theirs; what checkout did in this tree is missing, and the answer does not hide it."""
+    found = explain(lake(PAYMENT)).span_profile(T, ROOT)
+    assert found.coverage.total == 50 * MS
+    assert "no sample names a span of checkout" in found.confidence.reason
 
 
 def test_one_span_is_not_unmixed() -> None:

@@ -63,7 +63,7 @@ def test_tasks_are_three_lines() -> None:
 def test_names_are_those_of_the_tasks(services: bootstrap.Services) -> None:
     """The clock, which loads no tasks, asks for tasks that exist."""
     app = app_with(services, FakePull(PullReport()))
-    asked = {names.PULL, names.COMPACT, names.EXPIRE, names.REPLAY, names.NOTIFY}
+    asked = {names.PULL, names.COMPACT, names.EXPIRE, names.REPLAY, names.WATCH, names.NOTIFY}
     assert asked == {name for name in app.tasks if name.startswith("correlate.")}
     assert {entry.task for entry in (*schedule.MAINTENANCE, *schedule.NOTIFYING)} <= asked
 
