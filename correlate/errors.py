@@ -7,6 +7,7 @@ CorrelateError              retry=False  report=True   http_status=500
         BadQuery
         TooLarge                                       http_status=413
         OutOfRetention
+        Foreign                                        http_status=403
     NotFound                             report=False  http_status=404
         NoProfile
     Overloaded              retry=True   report=False  http_status=503
@@ -63,6 +64,12 @@ class TooLarge(BadInput):
 
 class OutOfRetention(BadInput):
     """Older than what is kept, or from a future no clock skew explains."""
+
+
+class Foreign(BadInput):
+    """A page of another site made the browser send it."""
+
+    http_status = 403
 
 
 class NotFound(CorrelateError):

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from correlate import bootstrap
 from correlate.api.server import Addresses
 from correlate.cli import comparing, query
+from correlate.cli.alert_text import print_alert
 from correlate.cli.backend import Backend, slow_path
 from correlate.cli.serve import serve
-from correlate.demo import loading, replay, traffic
+from correlate.demo import loading, replay, traffic, watching
 from correlate.errors import BadQuery, CorrelateError, NotFound
 from correlate.flame.labels import printable_one
 
@@ -34,7 +36,7 @@ def demo(
     otlp_grpc: str | None,
     otlp_http: str | None,
 ) -> None:
-    """Start a service, replay the shipped recording to it, print a flame graph, and serve on unless `once`.
+    """Start a service, replay the shipped recording to it, print a flame graph and an alert; serve on unless `once`.
 
     Raises:
         ConfigError: an address that was asked for is taken.
@@ -46,6 +48,7 @@ def demo(
             http=http or f"127.0.0.1:{_free_port()}",
             otlp_grpc=otlp_grpc or "off",
             otlp_http=otlp_http or "off",
+            detectors=watching.settings(),
         )
         serve(settings, console, lambda services, addresses: _show(services, addresses, console, once=once), quiet=True)
 
@@ -61,12 +64,13 @@ async def _show(services: bootstrap.Services, addresses: Addresses, console: Con
 
 
 def _replay_and_print(services: bootstrap.Services, url: str, console: Console) -> None:
-    _replay(services, url, console)
+    requests = _replay(services, url, console)
     with httpx.Client(base_url=url, timeout=60.0) as client:
         span = _most_telling_span(client)
         source = Backend(client)
         query.print_span(source, span["trace_id"], span["span_id"], _PARAMS, console)
         _print_slow(source, span, services.public_url, console)
+        _watch_and_print(services, requests, source, console)
     again = f"correlate span {span['trace_id']} {span['span_id']} --url {url}"
     console.print(f"\nAsk again with  [bold]{again}[/]", soft_wrap=True, highlight=False)
 
@@ -86,7 +90,27 @@ def _print_slow(source: Backend, span: dict[str, Any], public_url: str, console:
 _PARAMS = {"type": "cpu", "scope": "subtree", "method": "auto", "max_nodes": "16384"}
 
 
-def _replay(services: bootstrap.Services, url: str, console: Console) -> None:
+def _watch_and_print(
+    services: bootstrap.Services, requests: Sequence[traffic.Recorded], source: Backend, console: Console
+) -> None:
+    """Let the detectors look at the recording, and print what they found."""
+    known = services.catalogue.services()["service"].to_list()
+    watching.watch_recorded(services.watch, services.books.watermarks, known, requests)
+    found = [alert for alert in source.json("/alerts")["alerts"] if alert["status"] != "resolved"]
+    console.print("\nWhat do the detectors say?")
+    if not found:
+        console.print("Nothing: no memory grew.", highlight=False)
+        return
+    print_alert(source.json(f"/alerts/{found[0]['fingerprint']}"), services.public_url, console)
+    console.print(
+        f"The detectors' clock runs {watching.FASTER} times as fast here, and a leak fires once it was watched for "
+        f"{watching.CONFIRM_S} s; on real services that takes hours.",
+        style="dim",
+        highlight=False,
+    )
+
+
+def _replay(services: bootstrap.Services, url: str, console: Console) -> list[traffic.Recorded]:
     requests = traffic.ending_at(list(traffic.shipped()), services.clock.now_ns())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -99,6 +123,7 @@ def _replay(services: bootstrap.Services, url: str, console: Console) -> None:
         "spans by OTLP, profiles by Pyroscope's client.\n",
         highlight=False,
     )
+    return requests
 
 
 def _most_telling_span(client: httpx.Client) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Loaded:
 
 
 def settings_within(folder: Path, **overrides: Any) -> Settings:
-    """Settings that keep everything inside a folder, whatever production system the environment names.
+    """Settings that keep everything inside a folder, and tell nobody, whatever production system the environment names.
 
     Args:
         folder: for the lake and the state database.
@@ -59,6 +59,7 @@ def settings_within(folder: Path, **overrides: Any) -> Settings:
         "state_url": f"sqlite:///{folder.absolute() / 'state.db'}",
         "sources": [],
         "forward": [],
+        "receivers": [],
     }
     return load_settings(None, **inside, **overrides)
 

@@ -129,4 +129,3 @@ def strongest(rows: pl.DataFrame, rank: pl.Expr, most: int) -> pl.DataFrame:
     """The rows of the keys with the largest sum of something."""
     sums = rows.group_by("key").agg(rank.sum().alias("rank")).top_k(most, by="rank")
     return rows.join(sums, on="key", how="semi")
-

@@ -105,4 +105,3 @@ def _requests(recent: pl.DataFrame, instances: I64) -> F64 | None:
     served = cases.requests(recent).group_by("instance").agg(pl.col("spans").sum())
     found = pl.DataFrame({"instance": instances}).join(served, on="instance", how="left", maintain_order="left")
     return None if found["spans"].null_count() else found["spans"].to_numpy().astype(np.float64)
-

@@ -71,7 +71,7 @@ def assess(evidence: Evidence | None, options: LeakOptions, urgent_s: float = 0.
 
 def _look_ahead(evidence: Evidence, options: LeakOptions) -> Outlook | None:
     return outlook(
-        evidence.raw_floors, evidence.strata, evidence.clocks, evidence.beside, options.forecast_s, options.least_growth / 24
+        evidence.floors, evidence.strata, evidence.clocks, options.forecast_s, options.least_growth / 24
     )
 
 
@@ -120,7 +120,6 @@ def gather(floors: F64, load: F64 | None, windows: Windows, options: LeakOptions
         same_hour_growth=_same_hour(floors, windows, options),
         daily_p_ratio=_beside_daily_cycle(times_s, beside.floors, strata, options),
         clocks=(times_s,) if load is None else (times_s, _served(times_s, load[recent])),
-        beside=_others(times_s, load, recent, reach, options),
     )
 
 
@@ -128,30 +127,6 @@ def _served(times_s: F64, load: F64) -> F64:
     """Time as the requests count it: seconds of mean load served so far."""
     served = np.concatenate([[0.0], np.cumsum((load[1:] + load[:-1]) / 2 * np.diff(times_s))])
     result: F64 = served * (float(np.ptp(times_s)) / max(float(served[-1]), 1e-9))
-    return result
-
-
-def _others(times_s, load, recent, reach, options):
-    if load is not None:
-        now = _smooth(load[recent], reach)
-        if float(np.ptp(now)) <= 0:
-            return (np.zeros((times_s.size, 0)),)
-        slow = _slow(load, SLOW)[recent]
-        return (now[:, None] / float(np.ptp(now)), slow[:, None] / max(float(np.ptp(slow)), 1e-9))
-    if options.day_s <= 0:
-        return (np.zeros((times_s.size, 0)),)
-    angle = 2 * np.pi * times_s / options.day_s
-    return (np.column_stack([np.cos(angle), np.sin(angle)]),)
-
-
-SLOW = 6
-
-
-def _slow(load, windows):
-    result, now = np.empty(load.size), float(load[0])
-    for at, value in enumerate(load):
-        now += (value - now) / windows
-        result[at] = now
     return result
 
 

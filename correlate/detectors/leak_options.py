@@ -50,8 +50,8 @@ class LeakOptions:
     page_p_ratio: float = 0.001
     least_growth: float = 12 * MIB
     least_growth_ratio: float = 0.04
-    page_growth: float = 45 * MIB
-    lasting_ratio: float = 0.5
+    page_growth: float = 48 * MIB
+    lasting_ratio: float = 0.3
     forecast_s: float = 24 * HOUR_S
     runaway_growth: float = 32 * MIB
     still_growing_ratio: float = 0.5

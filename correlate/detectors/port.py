@@ -34,7 +34,8 @@ class Case:
             that grew most, if one did.
         stacks: function names of example stacks, root first.
         sensitivity: how easily the detector is to speak.
-        pace_ratio: what the detectors' times are multiplied by: 1, less for demonstrations.
+        pace_ratio: what times are multiplied by: 1, less for demonstrations; detectors that compare levels of buckets
+            follow only as far as there are enough buckets.
     """
 
     service: str

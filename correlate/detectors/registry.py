@@ -72,7 +72,7 @@ def goroutine_leak(case: Case) -> Iterator[Verdict | None]:
 
 def hotspots(case: Case) -> Iterator[Verdict | None]:
     """Functions and operations with too large a part of the CPU, and instances that stick out."""
-    options = hotspot_options.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
+    options = hotspot_options.PRODUCTION.adjusted(case.sensitivity).scaled(_steady(case))
     reach_s, long = options.reference_s * 4 + options.persistent_s, case.long
     cpu = cases_shares.function_series(long, "cpu", reach_s)
     if cpu is not None:
@@ -84,7 +84,7 @@ def hotspots(case: Case) -> Iterator[Verdict | None]:
 
 def regressions(case: Case) -> Iterator[Verdict | None]:
     """Functions, operations and services whose CPU time grew for good."""
-    options = regression_options.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
+    options = regression_options.PRODUCTION.adjusted(case.sensitivity).scaled(_steady(case))
     cpu = cases_shares.function_series(case.long, "cpu", options.lookback_s)
     if cpu is not None:
         yield from regression.judge(cpu, cases_shares.operation_series(case.long, "cpu", cpu), options)
@@ -92,7 +92,7 @@ def regressions(case: Case) -> Iterator[Verdict | None]:
 
 def contentions(case: Case) -> Iterator[Verdict | None]:
     """Waiting for locks, collecting garbage, allocating, profiling."""
-    options = contention_options.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
+    options = contention_options.PRODUCTION.adjusted(case.sensitivity).scaled(_steady(case))
     cpu = cases_shares.function_series(case, "cpu", 2 * options.hold_s)
     if cpu is not None:
         yield from contention.judge_runtime(cpu, options)
@@ -107,9 +107,18 @@ def contentions(case: Case) -> Iterator[Verdict | None]:
 
 def thresholds(case: Case) -> Iterator[Verdict | None]:
     """Levels above fixed limits."""
-    options = threshold.PRODUCTION.adjusted(case.sensitivity).scaled(case.pace_ratio)
+    options = threshold.PRODUCTION.adjusted(case.sensitivity).scaled(_steady(case))
     cpu = cases_shares.function_series(case, "cpu", cases_levels.LOOKBACK_S)
     yield from threshold.judge_all(list(cases_levels.levels(case, cpu)), options)
+
+
+def _steady(case: Case) -> float:
+    """The pace of detectors that compare levels: an hour of theirs must be twelve buckets, or one decides alone."""
+    least = _HOUR_BUCKETS * case.bucket_ns / 3600e9
+    return max(case.pace_ratio, min(least, 1.0))
+
+
+_HOUR_BUCKETS: Final = 12
 
 
 def _counts(heap: leak.SiteSeries | None) -> goroutine.CountSeries | None:

@@ -55,7 +55,6 @@ class Evidence:
     same_hour_growth: float | None
     daily_p_ratio: float | None
     clocks: tuple[F64, ...] = ()
-    beside: tuple[F64, ...] = ()
     outlook: Outlook | None = None
 
     @property
@@ -121,12 +120,13 @@ def forecast(evidence: Evidence, options: LeakOptions) -> Guard:
     found = evidence.outlook
     if found is None:
         return Guard("forecast", False, "too few points to look ahead")
-    least = max(options.page_growth, options.lasting_ratio * found.likely_growth)
+    line = evidence.trend.slope.per_s * options.forecast_s
+    least = max(options.page_growth, options.lasting_ratio * line)
     reason = (
-        f"{found.least_growth:.4g} more by then is the least that fits ({found.curve}), "
-        f"a straight line expects {found.likely_growth:.4g}"
+        f"{found.sure_growth:.4g} more by then is sure, {found.likely_growth:.4g} likely ({found.curve}); "
+        f"the least that counts is {least:.4g}"
     )
-    return Guard("forecast", found.least_growth >= least, reason)
+    return Guard("forecast", found.sure_growth >= least, reason)
 
 
 def pace_interval(evidence: Evidence) -> tuple[float, float]:

@@ -20,6 +20,8 @@ ALIASES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 }
 """What an alias matches: (name, sample type) pairs, strongest first; ``*`` is any name. Ids differ per agent."""
 
+_HELD: Final = frozenset({"inuse_space", "inuse_objects", "goroutine", "goroutines", "goroutineleak", "threads"})
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileType:
@@ -55,6 +57,11 @@ class ProfileType:
     def alias(self) -> str:
         """The alias people use for it, or its sample type."""
         return next((alias for alias in ALIASES if self.matches(alias) is not None), self.sample_type)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether values say what is held at a moment, so that those of several moments must not be added up."""
+        return self.sample_type in _HELD or self.name in _HELD
 
     def matches(self, alias: str) -> int | None:
         """Tell how well an alias fits: 0 best, None not at all."""

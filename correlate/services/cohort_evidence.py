@@ -156,11 +156,15 @@ def _unmixed(slices: Iterator[Scene], members: Members, text: str) -> Found | Re
     estimate = solved.estimate(mixture.wanted)
     if isinstance(estimate, Refused):
         return estimate
-    return _estimated(solved.stacks, estimate, mixture, text)
+    return _estimated(solved.stacks, estimate, mixture, text, float(solved.background.sum()))
 
 
 def _estimated(
-    stacks: np.ndarray[tuple[int], np.dtype[np.int64]], estimate: Estimate, mixture: Mixture, text: str
+    stacks: np.ndarray[tuple[int], np.dtype[np.int64]],
+    estimate: Estimate,
+    mixture: Mixture,
+    text: str,
+    background: float,
 ) -> Found:
     share = estimate.hits / max(estimate.total, 1e-300)
     sums = pl.DataFrame(
@@ -175,6 +179,6 @@ def _estimated(
         Method.UNMIXED,
         {Method.UNMIXED.value: int(rows["value"].sum())},
         Confidence("estimated", estimate.reason, estimate.error_bound),
-        0,
+        round(background),
         estimated=Estimated(stacks, estimate),
     )

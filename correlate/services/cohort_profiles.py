@@ -17,7 +17,7 @@ from correlate.ports import Lake
 from correlate.services.answers import Profile
 from correlate.services.cohort_evidence import CohortEvidence
 from correlate.services.cohorts import DEFAULT_LIMIT, Chosen, Cohorts
-from correlate.services.evidence import ROWS, Estimated, Found
+from correlate.services.evidence import ROWS, Estimated, Found, told_of_snapshots
 from correlate.services.exact_evidence import EXACT, ExactEvidence
 from correlate.services.members import Members, members
 from correlate.services.scenes import Scenes
@@ -122,7 +122,7 @@ class CohortProfiles:
             profile_type=found.profile_type,
             scope=scope,
             method=found.method,
-            confidence=found.confidence,
+            confidence=told_of_snapshots(found.confidence, found.profile_type, mine),
             coverage=coverage.coverage(found.rows, gathered.chosen.spans, mine, found.profile_type, found.unattributed),
             evidence=dict(found.evidence),
             rows=found.rows.select(ROWS),

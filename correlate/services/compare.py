@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from correlate.errors import BadQuery, NoProfile
@@ -21,6 +22,7 @@ from correlate.tables.symbols import Symbols
 LEAST_SLOW_SPANS = 5
 """Fewer slow spans than this say nothing about what slow spans have in common; the quantile is lowered for them."""
 
+_SPAN = ["trace_hi", "trace_lo", "span", "service", "kind", "start_ns"]
 _AROUND_NS = 3_600_000_000_000
 
 
@@ -90,14 +92,22 @@ class Compare:
         self._cohorts = cohorts
 
     def queries(self, left: tuple[str, TimeRange], right: tuple[str, TimeRange], asked: Asked) -> Compared:
-        """Two queries, each with its own time.
+        """Two queries, each with its own time. Spans that both choose are on the right side only.
 
         Raises:
-            NoProfile: a side has no spans, or no samples that tell its spans apart.
+            NoProfile: a side has no spans, no samples that tell its spans apart, or right chooses all of left.
             BadQuery: a query, the profile type or the lens cannot be read.
         """
-        chosen = [self._cohorts.choose(query, window) for query, window in (left, right)]
-        return self._compared(chosen[0], chosen[1], ("left", "right"), asked)
+        baseline, other = (self._cohorts.choose(query, window) for query, window in (left, right))
+        apart = baseline.spans.join(other.spans, on=_SPAN, how="anti")
+        common = len(baseline.spans) - len(apart)
+        if apart.is_empty():
+            text = "right chooses every span that left chooses: a span cannot be compared with itself"
+            raise NoProfile(f"{Reason.TOO_WEAK.value}: {text}", reason=Reason.TOO_WEAK.value)
+        alone = replace(baseline, spans=apart, matched=baseline.matched - common) if common else baseline
+        found = self._compared(alone, other, ("left", "right"), asked)
+        note = f"The {common:,} spans that both queries choose count for the right side only."
+        return replace(found, sentences=[*found.sentences, note]) if common else found
 
     def slow(self, service: str, operation: str, window: TimeRange, quantile: float, asked: Asked) -> Compared:
         """The slowest spans of an operation with all others of it.
@@ -119,13 +129,11 @@ class Compare:
         if count < 2 * LEAST_SLOW_SPANS:
             text = f"{Reason.TOO_WEAK.value}: {count} spans of {operation!r} are too few to tell slow from normal"
             raise NoProfile(f"{text}: widen the time", reason=Reason.TOO_WEAK.value, details={"query": chosen.query})
-        durations = np.sort(chosen.spans["duration_ns"].to_numpy())
-        slow_count = max(LEAST_SLOW_SPANS, round(count * (1 - quantile)))
-        threshold = int(durations[count - min(slow_count, count - LEAST_SLOW_SPANS)])
+        threshold = _threshold(chosen.spans["duration_ns"].to_numpy(), quantile)
         is_slow = pl.col("duration_ns") >= threshold
         normal, slow = _part(chosen, ~is_slow, f"< {threshold}ns"), _part(chosen, is_slow, f">= {threshold}ns")
-        if normal.spans.is_empty():
-            text = f"{Reason.TOO_WEAK.value}: all spans of {operation!r} took equally long"
+        if len(slow.spans) > count // 2:
+            text = f"{Reason.TOO_WEAK.value}: most spans of {operation!r} took equally long: none of them is slow"
             raise NoProfile(text, reason=Reason.TOO_WEAK.value, details={"query": chosen.query})
         return replace(self._compared(normal, slow, ("normal", "slow"), asked), threshold_ns=threshold)
 
@@ -173,6 +181,20 @@ class Compare:
             ],
             diff.build(shown, looked[0][1], looked[1][1]),
         )
+
+
+def _threshold(durations_ns: npt.NDArray[np.int64], quantile: float) -> int:
+    """From which duration on a span is slow: never so that `LEAST_SLOW_SPANS` are not left on either side.
+
+    Where that duration is the usual one (clocks that tick in milliseconds), only longer spans are slow.
+    """
+    count = len(durations_ns)
+    wanted = min(max(LEAST_SLOW_SPANS, round(count * (1 - quantile))), count - LEAST_SLOW_SPANS)
+    durations = np.sort(durations_ns)
+    threshold = int(durations[count - wanted])
+    above = np.searchsorted(durations, threshold, side="right")
+    crowded = count - int(np.searchsorted(durations, threshold)) > max(2 * wanted, count // 2)
+    return int(durations[above]) if crowded and above < count else threshold
 
 
 def query_of_span(span: SpanInfo) -> str:

@@ -1,7 +1,7 @@
 """What the joins found for some spans, of the one profile type that says most."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,20 @@ class Estimated:
 
     stacks: I64
     estimate: Estimate
+
+
+def told_of_snapshots(confidence: Confidence, profile_type: ProfileType, profiles: pl.DataFrame) -> Confidence:
+    """Say of what is held at a moment how many moments were added up.
+
+    Args:
+        confidence: what was known so far.
+        profile_type: the samples' type.
+        profiles: PROFILES rows of this type that overlap the spans.
+    """
+    if not profile_type.is_snapshot or len(profiles) < 2:
+        return confidence
+    note = f"{len(profiles):,} snapshots are added up: no more than a part of the total was held at any moment"
+    return replace(confidence, reason=f"{confidence.reason}; {note}")
 
 
 @dataclass(frozen=True, slots=True)

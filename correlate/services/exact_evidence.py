@@ -166,21 +166,21 @@ def _confidence(found: Attribution, spans: pl.DataFrame, *, alone: bool) -> Conf
     }[found.method]
     if alone and len(spans) > 1 and len(named) == 1:
         how += "; only one span in scope is named: where the SDK labels local roots only, with its children's work"
-    silent = _silent(found, spans.filter(~pl.col("service").is_in(_services(spans, named))))
-    return Confidence("exact", how + silent, 0.0)
+    return Confidence("exact", how + _silent(found, spans, named), 0.0)
 
 
-def _services(spans: pl.DataFrame, named: I64) -> list[str]:
-    """The services of the spans that samples name."""
-    return spans.filter(pl.col("span").is_in(named.tolist()))["service"].unique().to_list()
-
-
-def _silent(found: Attribution, spans: pl.DataFrame) -> str:
+def _silent(found: Attribution, spans: pl.DataFrame, named: I64) -> str:
     """Which services have spans in scope, but no samples in the answer."""
-    names = spans["service"].unique().sort()
+    services = spans["service"].unique()
     profiled = np.unique(found.rows["service"].to_numpy())
-    left = names.filter(~pl.Series(np.isin(hash_text(names), profiled)))
+    left = services.filter(~pl.Series(np.isin(hash_text(services), profiled)))
     if left.is_empty():
         return ""
-    more = f" and {len(left) - _NAMES} more services" if len(left) > _NAMES else ""
-    return f"; no sample names a span of {', '.join(left.head(_NAMES))}{more}: what they did is not in this"
+    # Profiles may come under another service name: then it is spans that tell.
+    theirs = spans.filter(pl.col("service").is_in(left.implode()))
+    heard = theirs["service"].filter(pl.Series(np.isin(theirs["span"].to_numpy(), named)))
+    silent = left.filter(~left.is_in(heard.unique().implode())).sort()
+    if silent.is_empty():
+        return ""
+    more = f" and {len(silent) - _NAMES} more services" if len(silent) > _NAMES else ""
+    return f"; no sample names a span of {', '.join(silent.head(_NAMES))}{more}: what they did is not in this"

@@ -15,7 +15,7 @@ from correlate.model.profile_type import ProfileType
 from correlate.model.queries import TimeRange
 from correlate.ports import Lake
 from correlate.services.answers import Profile
-from correlate.services.evidence import ROWS, Found
+from correlate.services.evidence import ROWS, Found, told_of_snapshots
 from correlate.services.exact_evidence import EXACT, ExactEvidence
 from correlate.services.inferred import Inferred
 from correlate.services.scenes import Scenes
@@ -131,7 +131,7 @@ class Explain:
             profile_type=found.profile_type,
             scope=scope_wanted,
             method=found.method,
-            confidence=found.confidence,
+            confidence=told_of_snapshots(found.confidence, found.profile_type, mine),
             coverage=coverage.coverage(found.rows, asked.spans, mine, found.profile_type, found.unattributed),
             evidence=dict(found.evidence),
             rows=found.rows.select(ROWS),

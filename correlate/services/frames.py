@@ -35,12 +35,14 @@ class Functions:
         rows: columns name, place, self, total; those with the largest value.
         count: how many functions there are, or match.
         total: value of all samples.
+        snapshots: how many moments were added up, of types that say what is held at a moment; None for others.
     """
 
     profile_type: ProfileType
     rows: pl.DataFrame
     count: int
     total: int
+    snapshots: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class Frames:
             rows = rows.filter(pl.col("name").str.to_lowercase().str.contains(part.lower(), literal=True))
         if order == "total":
             rows = rows.sort("total", "self", "name", descending=[True, True, False])
-        return Functions(chosen.profile_type, rows.head(limit), len(rows), int(tree.total[0]))
+        moments = self._snapshots(chosen, window)
+        return Functions(chosen.profile_type, rows.head(limit), len(rows), int(tree.total[0]), moments)
 
     def payers(self, function: str, service: str | None, wanted_type: str, window: TimeRange, *, limit: int) -> Payers:
         """The spans that paid most for a function, of those that exist; by samples that name their span only.
@@ -169,6 +172,12 @@ class Frames:
         )
         longest_ns = largest(mine["max_duration_ns"])
         return _Chosen(ProfileType.parse(mine["type"][0]), wanted, mine["service"].to_list(), longest_ns)
+
+    def _snapshots(self, chosen: _Chosen, window: TimeRange) -> int | None:
+        if not chosen.profile_type.is_snapshot:
+            return None
+        rows = self._lake.profiles(chosen.services, window, ("type",))
+        return int((rows["type"] == str(chosen.profile_type)).sum())
 
     def _symbols(self, chosen: _Chosen) -> Symbols:
         return self._lake.symbols(list(chosen.wanted.service_ids))

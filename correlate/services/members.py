@@ -15,7 +15,7 @@ from correlate.ports import Lake
 from correlate.services.cohorts import Chosen
 
 IDS = ["trace_hi", "trace_lo", "span"]
-COLUMNS = (*IDS, "parent", "service", "name", "start_ns", "duration_ns", "profile_ref")
+COLUMNS = (*IDS, "parent", "service", "start_ns", "duration_ns", "profile_ref")
 
 _LATER_NS: Final = 60_000_000_000
 """How long before the first of the chosen spans and after the last what they set going is looked for."""
@@ -98,4 +98,5 @@ def _nearest(cluster: npt.NDArray[np.int64], parent_row: npt.NDArray[np.int64]) 
     up = np.append(np.where(cluster >= 0, np.arange(count), np.where(parent_row >= 0, parent_row, count)), count)
     for _ in range(count.bit_length()):
         up = up[up]
-    return np.append(cluster, -1)[up[:-1]]
+    nearest: npt.NDArray[np.int64] = np.append(cluster, -1)[up[:-1]]
+    return nearest

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests.bench import cohorts, decode, flame, ingest, report, span, upkeep
+from tests.bench import cohorts, decode, flame, ingest, report, span, upkeep, watch
 from tests.bench.report import Measured
 from tests.bench.store import Filled, filled
 
@@ -43,6 +43,7 @@ ROWS: dict[str, Callable[[Bench], list[Measured]]] = {
     "ready": lambda bench: upkeep.ready(bench.folder),
     "ingest": lambda bench: ingest.ingest(bench.folder, bench.seconds),
     "spans": lambda bench: ingest.spans(bench.folder, bench.seconds),
+    "watch": lambda bench: watch.watch(bench.folder),
     "size": lambda bench: upkeep.size(bench.store),
     "span": lambda bench: span.span(bench.store),
     "hour": lambda bench: flame.hour(bench.store),

@@ -6,11 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from correlate import bootstrap, settings
 from correlate.demo import loading
 from correlate.settings import GrafanaSettings, Settings
-from correlate.tables.schema import TABLES
+from correlate.settings_detectors import DetectorSettings
+from correlate.tables.schema import DERIVED, TABLES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -65,11 +67,13 @@ def shown(default: object) -> str:
 
 def test_every_setting_is_described_with_its_default() -> None:
     """One row per setting: name, default, meaning; and no row too many."""
-    fields = {name: field for name, field in Settings.model_fields.items() if name != "grafana"}
-    fields |= {f"grafana.{name}": field for name, field in GrafanaSettings.model_fields.items()}
+    sections: dict[str, type[BaseModel]] = {"grafana": GrafanaSettings, "detectors": DetectorSettings}
+    fields = {name: field for name, field in Settings.model_fields.items() if name not in sections}
+    for section, model in sections.items():
+        fields |= {f"{section}.{name}": field for name, field in model.model_fields.items()}
     defaults = {name: shown(field.get_default(call_default_factory=True)) for name, field in fields.items()}
-    section = text_of("docs/configuration.md").partition("## Every setting")[2].partition("\n## ")[0]
-    assert dict(re.findall(r"^\| `([\w.]+)` \| ([^|]+?) \|", section, re.MULTILINE)) == defaults
+    table = text_of("docs/configuration.md").partition("## Every setting")[2].partition("\n## ")[0]
+    assert dict(re.findall(r"^\| `([\w.]+)` \| ([^|]+?) \|", table, re.MULTILINE)) == defaults
 
 
 def test_the_example_configurations_are_read(tmp_path: Path) -> None:
@@ -92,14 +96,14 @@ def test_every_dependency_has_its_reason() -> None:
 def test_every_column_of_every_table_is_described() -> None:
     """By name, in the section of its table, and no column too many."""
     document = text_of("docs/store.md")
-    described: dict[str, set[str]] = {name: set() for name in TABLES}
-    for name in ("spans", "samples", "profiles"):
+    described: dict[str, set[str]] = {name: set() for name in TABLES | DERIVED}
+    for name in ("spans", "samples", "profiles", "observations"):
         section = document.partition(f"### {name}\n")[2].partition("\n### ")[0]
         for row in re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE):
             described[name].update(re.findall(r"`(\w+)`", row))
     for name, row in re.findall(r"^\| (stacks|frames|series) \| ([^|]+) \|", document, re.MULTILINE):
         described[name].update(re.findall(r"`(\w+)`", row))
-    assert described == {name: set(schema) for name, schema in TABLES.items()}
+    assert described == {name: set(schema) for name, schema in (TABLES | DERIVED).items()}
 
 
 def test_the_examples_of_the_store_run(

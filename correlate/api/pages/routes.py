@@ -7,14 +7,14 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from correlate.api import convert
 from correlate.api.deps import ServicesDep, TraceDep
-from correlate.api.pages import cohorts, comparisons, operations, payers, spans
+from correlate.api.pages import alerts, cohorts, comparisons, operations, payers, receivers, silences, spans
 from correlate.api.pages.html import HERE, html_page, page_router
 from correlate.flame.page_script import SCRIPT
 from correlate.flame.page_style import FLAME
 from correlate.flame.plot import plotly_js
 
 router = page_router()
-for part in (operations, spans, cohorts, comparisons, payers):
+for part in (operations, spans, cohorts, comparisons, payers, alerts, silences, receivers):
     router.include_router(part.router)
 
 _SHOWN_SPANS: Final = 2_000

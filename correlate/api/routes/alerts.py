@@ -18,6 +18,7 @@ from correlate.api.schemas.alerts import (
     SilenceBody,
     SilenceList,
     SilenceModel,
+    TrialSent,
 )
 from correlate.api.small_bodies import SmallBody
 from correlate.api.times import parse_time
@@ -108,3 +109,12 @@ def list_receivers(services: ServicesDep) -> dict[str, Any]:
     """Who is told about alerts, and how that goes; messages that were given up are among it."""
     known = services.receivers
     return {"receivers": [convert_alerts.receiver(each, known.dead(each.name, limit=10)) for each in known.all()]}
+
+
+@router.post("/receivers/{name}/test", response_model=TrialSent, status_code=202, responses=documented(400, 404, 413))
+def try_receiver(
+    services: ServicesDep, name: Annotated[str, Path(max_length=100)], body: Acknowledgement
+) -> dict[str, Any]:
+    """Put a test alert on its way; `tested_ns` of the receiver tells when it was taken."""
+    told = services.receivers.test_later(name, body.by)
+    return {"receiver": told.receiver, "key": told.key}

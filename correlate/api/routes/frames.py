@@ -35,6 +35,7 @@ def list_functions(
         "profile_type": str(found.profile_type),
         "unit": found.profile_type.sample_unit,
         "total": found.total,
+        "snapshots": found.snapshots,
         "function_count": found.count,
         "functions": found.rows.to_dicts(),
     }

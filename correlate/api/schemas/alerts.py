@@ -210,3 +210,10 @@ class ReceiverList(BaseModel):
     """Everybody who is told about alerts."""
 
     receivers: list[ReceiverModel]
+
+
+class TrialSent(BaseModel):
+    """A test alert that is on its way."""
+
+    receiver: str
+    key: str = Field(description="what the receiver will see as its idempotency key")

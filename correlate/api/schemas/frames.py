@@ -20,6 +20,9 @@ class FunctionList(BaseModel):
     profile_type: str = Field(description="five-part profile type id")
     unit: str
     total: int = Field(description="value of all samples")
+    snapshots: int | None = Field(
+        default=None, description="moments added up, of types that say what is held at a moment, as inuse_space does"
+    )
     function_count: int = Field(description="how many there are, or match")
     functions: list[Function]
 

@@ -292,7 +292,7 @@ class Lives(RuleBasedStateMachine):
 
 def test_receivers_come_to_believe_what_is_so() -> None:
     """Whatever happens on the way, in any order."""
-    quick = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    quick = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Lives, settings=quick)
 
 

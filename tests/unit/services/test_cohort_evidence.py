@@ -107,3 +107,12 @@ def test_instances_of_a_service_keep_their_samples() -> None:
     found = service(rows, *parts).profile(LEFT, WINDOW, method=Method.WINDOW)
     assert found.coverage.total == 300 * MS
     assert found.coverage.unattributed == 0
+
+
+def test_spans_that_were_waiting_are_not_given_what_others_did() -> None:
+    """Threads and times are known on both sides: to share out would be to make something up."""
+    others = [each for each in ticks(T0, 20) if each["thread"] != 1]
+    rows = spans(*two_threads(T0, 100), *two_threads(T0 + 10 * SECOND, 200))
+    once = profile([*others, *(each for each in ticks(T0 + 30 * SECOND, 3) if each["thread"] == 1)])
+    with pytest.raises(NoProfile, match="they were waiting"):
+        service(with_series(rows), once).profile(LEFT, WINDOW)

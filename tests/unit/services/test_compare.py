@@ -1,12 +1,16 @@
 """Comparisons of two sets of spans, over a lake in memory."""
 
+from dataclasses import replace
+
 import orjson
+import polars as pl
 import pytest
 
 from correlate.errors import BadQuery, NoProfile
 from correlate.flame.focus import Lens
 from correlate.model.answers import Reason, SpanInfo
 from correlate.model.ids import TraceId
+from correlate.model.queries import TimeRange
 from correlate.services.compare import Asked, Compare
 from correlate.services.render import Format
 from correlate.services.render_compare import FORMATS, render
@@ -42,8 +46,39 @@ def test_both_flame_graphs_are_one_tree(compare: Compare) -> None:
 
 def test_equal_sides_differ_in_nothing(compare: Compare) -> None:
     """And the words say what would have been seen."""
-    found = compare.queries((EVERYTHING, WINDOW), (EVERYTHING, WINDOW), Asked())
+    middle = T0 + COUNT // 2 * SECOND
+    early, late = TimeRange(WINDOW.start_ns, middle - 100 * MS), TimeRange(middle, WINDOW.end_ns)
+    found = compare.queries((EVERYTHING, early), (EVERYTHING, late), Asked())
+    assert (found.left.cohort.chosen, found.right.cohort.chosen) == (COUNT // 2, COUNT // 2)
     assert not found.comparison.frames["significant"].any()
+
+
+def test_spans_that_both_sides_choose_are_on_one_side(compare: Compare) -> None:
+    """All requests against the slow ones: these do not count on both sides, and a sentence says so."""
+    slow = '{ name = "POST /checkout" && duration > 500ms }'
+    found = compare.queries((EVERYTHING, WINDOW), (slow, WINDOW), Asked())
+    assert (found.left.cohort.chosen, found.right.cohort.chosen) == (COUNT * 3 // 4, COUNT // 4)
+    assert found.left.cohort.matched == COUNT * 3 // 4
+    assert found.sentences[-1].startswith(f"The {COUNT // 4} spans that both queries choose")
+    assert found.comparison.difference == pytest.approx(300 * MS)
+
+
+def test_a_side_is_not_compared_with_itself(compare: Compare) -> None:
+    """Nothing would be left on the other."""
+    with pytest.raises(NoProfile, match="cannot be compared with itself"):
+        compare.queries((EVERYTHING, WINDOW), (EVERYTHING, WINDOW), Asked())
+
+
+def test_the_usual_duration_is_not_slow() -> None:
+    """Where clocks tick coarsely, most spans last as long as the threshold: those above it are the slow ones."""
+    rows = shop(100)
+    length = pl.when(pl.col("span") <= 4).then(900 * MS).when(pl.col("span") > 20).then(200 * MS).otherwise(100 * MS)
+    ticking = replace(rows, spans=rows.spans.with_columns(duration_ns=length.cast(pl.Int64)))
+    found = Compare(service(ticking, labelled(100))).slow("checkout", "POST /checkout", WINDOW, 0.95, Asked())
+    assert (found.threshold_ns, found.right.cohort.chosen, found.left.cohort.chosen) == (900 * MS, 2, 98)
+    equal = replace(rows, spans=rows.spans.with_columns(duration_ns=pl.lit(200 * MS, pl.Int64)))
+    with pytest.raises(NoProfile, match="equally long"):
+        Compare(service(equal, labelled(100))).slow("checkout", "POST /checkout", WINDOW, 0.95, Asked())
 
 
 def test_a_lens_compares_a_part(compare: Compare) -> None:

@@ -251,3 +251,20 @@ def test_a_trace_lists_its_spans_with_their_samples() -> None:
     """By start time; spans without samples have 0."""
     rows = explain(lake(CHECKOUT, PAYMENT)).trace(T)
     assert dict(zip(rows["span"].to_list(), rows["samples"].to_list(), strict=True)) == {1: 5, 2: 0, 3: 5, 4: 0}
+
+
+def test_snapshots_that_are_added_up_are_counted() -> None:
+    """Memory in use seen twice is not twice the memory."""
+    held = [
+        profile(
+            [{"stack": f"main;{at}", "value": 1 << 20}],
+            profile_type="memory:inuse_space:bytes:space:bytes",
+            time_ns=T0 + at * 500 * MS,
+            duration_ns=500 * MS,
+        )
+        for at in range(2)
+    ]
+    whole = explain(lake(*held)).span_profile(T, ROOT, wanted_type="inuse_space", scope_wanted=Scope.WINDOW)
+    assert "2 snapshots are added up" in whole.confidence.reason
+    busy = explain(lake(CHECKOUT)).span_profile(T, ROOT)
+    assert "snapshots" not in busy.confidence.reason

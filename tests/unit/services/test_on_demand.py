@@ -115,7 +115,7 @@ def test_spans_with_stored_samples_are_not_asked_for() -> None:
         assert service.span_profile(T, ROOT).coverage.total == 10 * MS
         assert source.asked == []
         assert service.span_profile(T, CHILD).confidence.level == "inferred"
-        assert missing(service, ROOT, method=Method.LINK).reason == Reason.DROPPED
+        assert missing(service, ROOT, method=Method.LINK).reason == Reason.TOO_WEAK
     assert source.asked == [[CHILD]]
 
 

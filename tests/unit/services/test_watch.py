@@ -97,14 +97,14 @@ def test_who_is_behind_is_judged_at_the_end_of_every_long_bucket(tmp_path: Path)
         ]
 
 
-def test_a_crash_before_the_mark_moves_changes_nothing(tmp_path: Path) -> None:
+def test_a_crash_before_the_mark_moves_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is observed again replaces what was there, and the judgement comes again with the same time."""
     with watching(tmp_path, busy("shop", 5), START + BUCKET + 60 * SECOND, MANNER, detectors=[Says()]) as it:
-        advance, it.marks.advance = it.marks.advance, _broken  # type: ignore[method-assign]
-        with pytest.raises(StoreError):
-            it.watch.once()
+        with monkeypatch.context() as broken:
+            broken.setattr(it.marks, "advance", _broken)
+            with pytest.raises(StoreError):
+                it.watch.once()
         rows = len(it.observations.rows)
-        it.marks.advance = advance  # type: ignore[method-assign]
         assert it.watch.once().services == 1
         assert len(it.observations.rows) == rows
         assert it.said() == [("shop", "counter", "watch", "1+0")] * 2

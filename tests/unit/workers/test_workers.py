@@ -65,7 +65,8 @@ def test_names_are_those_of_the_tasks(services: bootstrap.Services) -> None:
     app = app_with(services, FakePull(PullReport()))
     asked = {names.PULL, names.COMPACT, names.EXPIRE, names.REPLAY, names.WATCH, names.NOTIFY}
     assert asked == {name for name in app.tasks if name.startswith("correlate.")}
-    assert {entry.task for entry in (*schedule.MAINTENANCE, *schedule.NOTIFYING)} <= asked
+    watching = schedule.watching(services.settings.detectors)
+    assert {entry.task for entry in (*schedule.MAINTENANCE, *schedule.NOTIFYING, *watching)} <= asked
 
 
 def test_a_source_nobody_configured_is_dropped(services: bootstrap.Services, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,6 +83,17 @@ def test_maintenance_and_replay_run_on_an_empty_lake(services: bootstrap.Service
     for name in (names.COMPACT, names.EXPIRE, names.REPLAY):
         app.tasks[name]()
     assert services.books.leases.holder("maintenance") is None
+
+
+def test_watching_runs_on_an_empty_lake_and_leaves_the_lease_free(services: bootstrap.Services) -> None:
+    """Every part of the services, unless watching is turned off."""
+    app = app_with(services, FakePull(PullReport()))
+    entries = schedule.watching(services.settings.detectors)
+    assert [entry.kwargs["shard"] for entry in entries] == ["0/4", "1/4", "2/4", "3/4"]
+    for entry in entries:
+        app.tasks[entry.task](**entry.kwargs)
+    assert services.books.leases.holder("watch 0/4") is None
+    assert schedule.watching(load(detectors={"enable": False}).detectors) == []
 
 
 def test_of_many_workers_one_does_maintenance(services: bootstrap.Services) -> None:
