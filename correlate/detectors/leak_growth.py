@@ -54,10 +54,13 @@ def assess(evidence: Evidence | None, options: LeakOptions, urgent_s: float = 0.
     """
     if evidence is None:
         return Assessment(Tier.CLEAR, None, (Guard("observed", False, "too few windows with data"),))
-    watch = _watch_guards(evidence, options)
-    if not all(guard.passed for guard in watch):
-        return Assessment(Tier.CLEAR, evidence, watch)
+    first = _first_guards(evidence, options)
+    if not all(guard.passed for guard in first):
+        return Assessment(Tier.CLEAR, evidence, first)
     evidence = replace(evidence, outlook=_look_ahead(evidence, options))
+    watch = (*first, series_guards.lasting(evidence, options))
+    if not watch[-1].passed:
+        return Assessment(Tier.CLEAR, evidence, watch)
     least_s = options.urgent_observed_s if 0 < urgent_s <= options.urgent_eta_s else options.page_observed_s
     page = (
         replace(series_guards.significance(evidence, options.page_p_ratio), name="page significance"),
@@ -75,14 +78,12 @@ def _look_ahead(evidence: Evidence, options: LeakOptions) -> Outlook | None:
     )
 
 
-def _watch_guards(evidence: Evidence, options: LeakOptions) -> tuple[Guard, ...]:
+def _first_guards(evidence: Evidence, options: LeakOptions) -> tuple[Guard, ...]:
     return (
         series_guards.observed(evidence, options.watch_observed_s),
         series_guards.coverage(evidence, options),
         series_guards.significance(evidence, options.watch_p_ratio),
         series_guards.size(evidence, options),
-        series_guards.plateau(evidence, options),
-        series_guards.step(evidence),
         series_guards.given_back(evidence, options),
         series_guards.load(evidence, options),
     )

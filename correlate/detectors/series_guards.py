@@ -115,6 +115,16 @@ def bend(evidence: Evidence, options: LeakOptions) -> Guard:
     return Guard("bend", passed, f"bends by {sigma:.1f} sigma, the last third grows at {ratio:.0%} of the whole slope")
 
 
+def lasting(evidence: Evidence, options: LeakOptions) -> Guard:
+    """Warm-up, caches, steps: growth that is over, or soon will be. It must be as likely as not to go on tomorrow."""
+    found = evidence.outlook
+    if found is None:
+        return plateau(evidence, options)
+    least = max(options.least_growth, options.lasting_ratio * evidence.trend.slope.per_s * options.forecast_s)
+    reason = f"{found.likely_growth:.4g} more by then is likely ({found.curve}), the least that counts is {least:.4g}"
+    return Guard("lasting", found.likely_growth >= least, reason)
+
+
 def forecast(evidence: Evidence, options: LeakOptions) -> Guard:
     """Whatever slows down: the least growth that fits what was seen must still be worth getting up for."""
     found = evidence.outlook

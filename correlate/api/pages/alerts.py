@@ -54,7 +54,7 @@ def alerts(
         "alerts.html",
         here=Here.of(request),
         status=status,
-        statuses=tuple(AlertStatus),
+        statuses=(AlertStatus.FIRING, AlertStatus.WATCH, AlertStatus.RESOLVED),
         service=service,
         detector=detector,
         alerts=[{"view": view, "title": words.headline(view.alert)} for view in views],
