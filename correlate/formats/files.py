@@ -39,7 +39,7 @@ def read_pprof_file(payload: RawPayload) -> Tables:
         from_ns=params.time_ns(payload.params, "from"),
         until_ns=params.time_ns(payload.params, "until"),
         sender=payload.sender,
-        labels=tuple((key[6:], value) for key, value in payload.params.items() if key.startswith("label.")),
+        labels=_labels(payload),
     )
     return build(_of_one_span(read_pprof([payload.body], [context]), payload))
 
@@ -47,8 +47,8 @@ def read_pprof_file(payload: RawPayload) -> Tables:
 def read_collapsed_file(payload: RawPayload) -> Tables:
     """Read a file of collapsed stacks.
 
-    Options: ``service``, ``type`` (a full profile type id), ``from``, ``until``, and ``span_id`` and ``trace_id``
-    (hexadecimal) when all samples are of one span.
+    Options: ``service``, ``type`` (a full profile type id), ``from``, ``until``, labels as ``label.KEY``, and
+    ``span_id`` and ``trace_id`` (hexadecimal) when all samples are of one span.
 
     Raises:
         Malformed: the file or an option is broken.
@@ -63,11 +63,16 @@ def read_collapsed_file(payload: RawPayload) -> Tables:
         service=payload.params.get("service", "") or UNKNOWN_SERVICE,
         received_ns=payload.received_ns,
         profile_type=profile_type,
+        labels=_labels(payload),
         from_ns=params.time_ns(payload.params, "from"),
         until_ns=params.time_ns(payload.params, "until"),
         sender=payload.sender,
     )
     return build(_of_one_span(read_collapsed(gunzip(payload.body), context), payload))
+
+
+def _labels(payload: RawPayload) -> tuple[tuple[str, str], ...]:
+    return tuple((key[6:], value) for key, value in payload.params.items() if key.startswith("label."))
 
 
 def _of_one_span(linked: Linked, payload: RawPayload) -> Linked:

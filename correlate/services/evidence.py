@@ -13,6 +13,10 @@ from correlate.model.profile_type import ProfileType
 
 I64 = npt.NDArray[np.int64]
 
+FETCHED = "correlate_fetched"
+"""Label of profiles that sources gave for single spans on demand. Their samples may be in the lake a second time, in
+the profile of the whole process, so joins that look at everything that a process did leave them out."""
+
 ROWS = ["stack", "value", "weight", "span", "trace_hi", "trace_lo"]
 
 

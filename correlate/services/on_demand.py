@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -20,6 +20,7 @@ from correlate.model.queries import SampleFilter
 from correlate.ports import Lake, OnDemand
 from correlate.services.answers import Profile
 from correlate.services.errands import Errands
+from correlate.services.evidence import FETCHED
 from correlate.services.explain import Explain
 from correlate.services.fresh import without_stored_spans
 from correlate.services.ingest import Ingest
@@ -86,7 +87,7 @@ class Fetcher:
         for source in sources:
             if not spans:
                 break
-            ask = partial(source.span_profiles, spans, wanted_type)
+            ask = partial(_marked, partial(source.span_profiles, spans, wanted_type))
             given = {payload.params.get("span_id") for payload in self._taken(source, ask, notes)}
             spans = [span for span in spans if format_span_id(span.span) not in given]
         return notes
@@ -273,6 +274,12 @@ class Fetching:
         yield True, (trace, ""), lambda: self._fetcher.trace(desk.sources, trace)
         if wanted_type is not None:
             yield False, (trace, wanted_type), lambda: self._fetcher.profiles(desk.sources, trace, wanted_type)
+
+
+def _marked(ask: Callable[[], Iterator[RawPayload]]) -> Iterator[RawPayload]:
+    """What a source gives, with a label that tells it from the profiles of whole processes."""
+    for payload in ask():
+        yield replace(payload, params={**payload.params, f"label.{FETCHED}": "span"})
 
 
 def _noted(notes: list[str], text: str) -> tuple[RawPayload, ...]:

@@ -12,6 +12,7 @@ from correlate.joins.process import Processes
 from correlate.joins.skew import Skew
 from correlate.model.queries import SampleFilter, SpanFilter, TimeRange
 from correlate.ports import Lake
+from correlate.services.evidence import FETCHED
 from correlate.tables.hashing import hash_one
 from correlate.tables.schema import EVIDENCE_AMBIGUOUS, EVIDENCE_NONE
 
@@ -117,7 +118,11 @@ class Scenes:
 
     def _samples(self, services: Sequence[str], type_id: int, window: TimeRange) -> pl.DataFrame:
         wanted = SampleFilter(tuple(map(hash_one, services)), (type_id,), window.start_ns, window.end_ns)
-        return self._lake.samples(wanted, SAMPLE_COLUMNS)
+        rows = self._lake.samples(wanted, SAMPLE_COLUMNS)
+        fetched = self._series(rows).filter(
+            pl.col("labels").list.eval(pl.element().struct["key"] == FETCHED).list.any()
+        )
+        return rows.filter(~pl.col("series").is_in(fetched["series"].implode())) if len(fetched) else rows
 
     def slices(
         self, services: Sequence[str], type_id: int, window: TimeRange, length_ns: int, *, waits: bool = True

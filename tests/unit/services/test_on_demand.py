@@ -230,3 +230,15 @@ def test_an_errand_that_broke_is_run_again() -> None:
         errands.run("key", job, 10)
     assert errands.run("key", job, 10) == errands.run("key", job, 10) == ["done"]
     errands.close()
+
+
+def test_asking_does_not_change_what_the_process_did() -> None:
+    """What a source gives for a span is in the profile of its process too, and counts once."""
+    whole = profile([{"stack": "main", "value": 100 * MS}], duration_ns=SECOND)
+    lake, source = stored(), FakeOnDemand("pyroscope")
+    lake.submit(whole)
+    source.profiles = [samples_payload(ROOT)]
+    with fetching(lake, source) as service:
+        assert service.span_profile(T, ROOT).coverage.total == 50 * MS
+        for asked in ({"scope_wanted": Scope.WINDOW}, {"method": Method.WINDOW}):
+            assert service.span_profile(T, ROOT, **asked).coverage.total == 100 * MS
