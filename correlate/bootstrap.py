@@ -38,6 +38,8 @@ from correlate.services.ingest import AcceptedTimes, Ingest
 from correlate.services.judging import Judging, Manner
 from correlate.services.leak_operations import SiteOperations
 from correlate.services.letters import Replay
+from correlate.services.levels import Levels
+from correlate.services.levels_metrics import LevelsMetrics
 from correlate.services.links import LinkMaker
 from correlate.services.notify import Notify, NotifyBooks
 from correlate.services.notify_metrics import NotifyMetrics
@@ -104,6 +106,7 @@ class Services:
         sources: how the sources are.
         alerts: what people do with alerts.
         alert_flow: from verdicts to alerts, and to what receivers are to be told.
+        levels: asks for what profiles do not tell, while somebody can be asked.
         watch: observes services and runs the detectors.
         backtest: tells what would have fired.
         notify: tells receivers.
@@ -131,6 +134,7 @@ class Services:
     sources: Sources
     alerts: Alerts
     alert_flow: AlertFlow
+    levels: Levels
     watch: Watch
     backtest: Backtest
     notify: Notify
@@ -195,6 +199,8 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
     metrics.register(NotifyMetrics(notify, alert_books.outbox, clock))
     cohorts = CohortProfiles(lake, Cohorts(lake), skew_ns=skew_ns)
     links = _links(settings)
+    levels = Levels(clock)
+    metrics.register(LevelsMetrics(levels))
     flow = AlertFlow(alert_books, alert_config, clock, AlertEvidence(lake, links))
     return Services(
         settings=settings,
@@ -216,7 +222,8 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
         sources=sources,
         alerts=Alerts(alert_books, alert_config, clock),
         alert_flow=flow,
-        watch=_watch(settings, lake, books, flow, alert_books, clock, holder),
+        levels=levels,
+        watch=_watch(settings, lake, books, flow, alert_books, clock, holder, levels),
         backtest=_backtest(settings, lake, clock),
         notify=notify,
         receivers=receivers,
@@ -260,8 +267,9 @@ def _watch(
     alert_books: AlertBooks,
     clock: Clock,
     holder: str,
+    levels: Levels,
 ) -> Watch:
-    observe = Observe(lake, lake.observations, clock)
+    observe = Observe(lake, lake.observations, clock, levels.rows)
     judging = _judging(settings, lake, observe, lambda service: alert_books.feedback.steps(service, clock.now_ns()))
     means = WatchMeans(lake, lake.observations, books.watermarks, books.leases, clock)
     return Watch(means, observe, judging, flow.judged, _manner(settings), holder=holder)

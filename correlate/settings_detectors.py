@@ -1,5 +1,6 @@
 """How services are watched, as the configuration says it: which detectors look, how easily they speak, and when."""
 
+from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -49,6 +50,49 @@ class RuleSettings(BaseModel):
         return PolicyRule(self.service, self.detector, dict(map(_changed, given.items())))
 
 
+class QuerySettings(BaseModel):
+    """PromQL of each level; empty: it is not asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cpu: str = Field(
+        "rate(process_cpu_seconds_total[$range]) / go_sched_gomaxprocs_threads", description="1: all cores it may use"
+    )
+    memory: str = Field(
+        'avg_over_time(container_memory_working_set_bytes{image!=""}[$range])'
+        ' / (container_spec_memory_limit_bytes{image!=""} > 0)',
+        description="1: all it may use",
+    )
+    goroutines: str = "avg_over_time(go_goroutines[$range])"
+    gc_pause: str = Field('max_over_time(go_gc_duration_seconds{quantile="1"}[$range])', description="seconds")
+    memory_limit_bytes: str = 'container_spec_memory_limit_bytes{image!=""} > 0'
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if not any(text.strip() for text in self.given.values()):
+            raise ValueError("all queries are empty: leave out `prometheus` if nothing is to be asked")
+        return self
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Quantity and expression."""
+        return self.model_dump()
+
+
+class PrometheusSettings(BaseModel):
+    """Where levels are asked for that profiles do not tell."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    url: str = Field(pattern=r"^https?://[^/\s]+", description="Prometheus, Mimir, Thanos, … with its path prefix")
+    token_file: Path | None = Field(None, description="file with a bearer token")
+    tenant: str = Field("", description="sent as X-Scope-OrgID")
+    ca_file: str = ""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    service_label: str = Field("job", pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="label that names the service")
+    queries: QuerySettings = Field(default_factory=lambda: QuerySettings.model_validate({}))
+
+
 class DetectorSettings(BaseModel):
     """How all services are watched."""
 
@@ -62,6 +106,7 @@ class DetectorSettings(BaseModel):
     sensitivity: Sensitivity = Sensitivity.NORMAL
     suppress_after_deploy_s: Seconds = 900.0
     rules: list[RuleSettings] = Field(default_factory=list)
+    prometheus: PrometheusSettings | None = Field(None, description="who is asked for levels")
 
     @property
     def policies(self) -> Policies:

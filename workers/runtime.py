@@ -8,15 +8,20 @@ from types import MappingProxyType
 from typing import Final
 
 from connectors import receivers
+from connectors.config import Reach
+from connectors.prometheus import PrometheusSource
+from connectors.prometheus_levels import PrometheusLevels
 from connectors.registry import ConfiguredSource, build, read_file
 from correlate import __version__, bootstrap
 from correlate.errors import NotFound, StoreError
-from correlate.ports import Clock, SourceStatus
+from correlate.ports import Clock, MetricsSource, SourceStatus
 from correlate.ports.receivers import Recipient
 from correlate.services.pulling import Plan
 from correlate.settings import Settings
 
 _LOG: Final = logging.getLogger(__name__)
+
+_LEVELS_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +107,46 @@ def recipients_of(settings: Settings, clock: Clock) -> Iterator[tuple[Recipient,
 
 
 @contextmanager
+def levels_of(settings: Settings) -> Iterator[MetricsSource | None]:
+    """Who is asked for levels, closed at the end; None when nobody is.
+
+    Raises:
+        ConfigError: the token cannot be read, or the address cannot be used.
+    """
+    chosen = settings.detectors.prometheus
+    if chosen is None:
+        yield None
+        return
+    reach = Reach.model_validate(
+        {
+            **chosen.model_dump(include={"tenant", "token_file", "ca_file", "timeout_s"}),
+            "deadline_s": chosen.timeout_s,
+            "max_retries": 0,  # the watch must not wait; the next bucket asks again
+            "max_response_bytes": _LEVELS_BYTES,
+        }
+    )
+    source = PrometheusSource("detectors.prometheus", reach.endpoint(chosen.url))
+    try:
+        yield PrometheusLevels(source, chosen.queries.given, chosen.service_label)
+    finally:
+        source.close()
+
+
+@contextmanager
 def runtime_of(services: bootstrap.Services) -> Iterator[Runtime]:
     """What the tasks of a process work with; the sources are noted as configured.
 
     Raises:
-        ConfigError: the sources or the receivers are wrong; the message lists every mistake.
+        ConfigError: the sources, the receivers or where levels come from are wrong; the message lists every mistake.
         StoreError: the state database failed.
     """
     settings, clock = services.settings, services.clock
-    with sources_of(settings, clock) as sources, recipients_of(settings, clock) as recipients:
+    with (
+        sources_of(settings, clock) as sources,
+        recipients_of(settings, clock) as recipients,
+        levels_of(settings) as levels,
+        services.levels.asking(levels),
+    ):
         services.books.statuses.configure([SourceStatus(each.name, each.kind, each.place) for each in sources])
         yield Runtime(services, MappingProxyType({each.name: plan_of(each) for each in sources}), recipients)
 

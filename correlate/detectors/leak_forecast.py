@@ -191,7 +191,9 @@ def _weights(names: np.ndarray, misfit: F64, parts: F64, independent: float) -> 
 def _quantile(means: F64, deviations: F64, weight: F64, part: float) -> float:
     """Of a mixture of normal distributions, by bisection."""
     counted = weight > 1e-9
-    means, deviations, weight = means[counted], np.maximum(deviations[counted], _TINY), weight[counted]
+    means, weight = means[counted], weight[counted]
+    least = max(float(np.abs(means).max()) * 1e-12, _TINY)  # of a perfect fit; less would overflow beneath
+    deviations = np.maximum(deviations[counted], least)
     low, high = float((means - 6 * deviations).min()), float((means + 6 * deviations).max())
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

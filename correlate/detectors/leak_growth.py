@@ -121,6 +121,7 @@ def gather(floors: F64, load: F64 | None, windows: Windows, options: LeakOptions
         same_hour_growth=_same_hour(floors, windows, options),
         daily_p_ratio=_beside_daily_cycle(times_s, beside.floors, strata, options),
         clocks=(times_s,) if load is None else (times_s, _served(times_s, load[recent])),
+        load=None if load is None else _smooth(load[recent], reach),
     )
 
 

@@ -142,7 +142,7 @@ def _runaway(row: int, floors: F64, cut: Windows, heap: SiteSeries, options: Lea
     share = held / max(float(heap.total.bytes[cut.rows[-1]]), 1.0)
     guards = (
         significance(evidence, options.watch_p_ratio),
-        Guard("size", evidence.growth >= options.runaway_growth, f"grew {evidence.growth:.4g} at once"),
+        Guard("size", evidence.growth >= options.runaway_growth, f"grew {human(evidence.growth, 'count')} at once"),
         Guard("share", share >= _RUNAWAY_SHARE_RATIO, f"holds {share:.0%} of everything"),
         plateau(evidence, options),
         given_back(evidence, options),

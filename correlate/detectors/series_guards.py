@@ -55,6 +55,7 @@ class Evidence:
     same_hour_growth: float | None
     daily_p_ratio: float | None
     clocks: tuple[F64, ...] = ()
+    load: F64 | None = None
     outlook: Outlook | None = None
 
     @property

@@ -5,6 +5,7 @@ about the third. A span without any sample is evidence too, of having spent noth
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Spent:
         touched: stacks x columns, 1 where a column is on a stack.
         inclusive: spans x columns, the value with everything called: `by_stack` times `touched`, so that a recursive
             function counts once per sample.
-        own: spans x columns, the value without what was called.
+        ended: stacks x columns, 1 where a stack ends in a column.
         samples: hits of the profiler per column, what it called included.
         sample_count: hits of the profiler in all.
         caller: a column, for each kind of call; a function that calls itself counts where it does so no more.
@@ -51,7 +52,7 @@ class Spent:
     by_stack: Sparse
     touched: Sparse
     inclusive: Sparse
-    own: Sparse
+    ended: Sparse
     samples: I64
     sample_count: int
     caller: I64
@@ -61,6 +62,11 @@ class Spent:
     def __len__(self) -> int:
         """How many spans."""
         return len(self.total)
+
+    @cached_property
+    def own(self) -> Sparse:
+        """Spans x columns, the value without what was called; reckoned when it is asked for."""
+        return self.by_stack @ self.ended
 
 
 @dataclass(frozen=True)
@@ -214,7 +220,7 @@ def _spent(names: pl.Series, places: pl.Series, pairs: _Pairs, sums: _Sums) -> S
         by_stack=sums.matrix,
         touched=touched,
         inclusive=sums.matrix @ touched,
-        own=sums.matrix @ ended,
+        ended=ended,
         samples=add_up(sums.weights[pairs.stack], pairs.column, count),
         sample_count=int(sums.weights.sum()),
         caller=calls["caller"].to_numpy(),
@@ -245,7 +251,7 @@ def _moved(spent: Spent, union: pl.DataFrame) -> Spent:
         by_stack=spent.by_stack,
         touched=_with_columns(spent.touched, place, count),
         inclusive=_with_columns(spent.inclusive, place, count),
-        own=_with_columns(spent.own, place, count),
+        ended=_with_columns(spent.ended, place, count),
         samples=add_up(spent.samples, place, count),
         sample_count=spent.sample_count,
         caller=place[spent.caller],

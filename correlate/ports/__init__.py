@@ -12,11 +12,13 @@ from correlate.ports.alerts import (
 from correlate.ports.books import DeadLetter, DeadLetters, Lease, Leases, Part, SourceStatus, SourceStatuses, Watermarks
 from correlate.ports.clock import Clock
 from correlate.ports.lake import Lake, Receipt, Sink
+from correlate.ports.metrics import LEVELS, Measured, MetricsSource
 from correlate.ports.observations import Observations
 from correlate.ports.probe import Probe
 from correlate.ports.sources import Finding, OnDemand, Source
 
 __all__ = [
+    "LEVELS",
     "AlertBook",
     "AlertBooks",
     "Clock",
@@ -28,6 +30,8 @@ __all__ = [
     "Lake",
     "Lease",
     "Leases",
+    "Measured",
+    "MetricsSource",
     "NotificationOutbox",
     "Observations",
     "OnDemand",

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from correlate.joins import exact
@@ -21,8 +20,6 @@ WITH_TIMES = (*_COLUMNS, "time_ns", "duration_ns", "thread")
 
 _NAMES = 3
 """How many services a sentence lists."""
-
-I64 = npt.NDArray[np.int64]
 
 EXACT = frozenset(exact.STRONGEST_FIRST)
 
@@ -158,18 +155,17 @@ def _confidence(found: Attribution, spans: pl.DataFrame, *, alone: bool) -> Conf
         spans: the spans in scope, columns span and service.
         alone: whether these are of one trace.
     """
-    named = np.unique(found.rows["span"].to_numpy())
     how = {
         Method.LINK: "each sample carries an OTLP link to its span",
         Method.LABEL: "each sample carries the id of its span",
         Method.PROFILE_ID: "the span names the profile or label that holds its samples",
     }[found.method]
-    if alone and len(spans) > 1 and len(named) == 1:
+    if alone and len(spans) > 1 and found.rows["span"].n_unique() == 1:
         how += "; only one span in scope is named: where the SDK labels local roots only, with its children's work"
-    return Confidence("exact", how + _silent(found, spans, named), 0.0)
+    return Confidence("exact", how + _silent(found, spans), 0.0)
 
 
-def _silent(found: Attribution, spans: pl.DataFrame, named: I64) -> str:
+def _silent(found: Attribution, spans: pl.DataFrame) -> str:
     """Which services have spans in scope, but no samples in the answer."""
     services = spans["service"].unique()
     profiled = np.unique(found.rows["service"].to_numpy())
@@ -178,7 +174,7 @@ def _silent(found: Attribution, spans: pl.DataFrame, named: I64) -> str:
         return ""
     # Profiles may come under another service name: then it is spans that tell.
     theirs = spans.filter(pl.col("service").is_in(left.implode()))
-    heard = theirs["service"].filter(pl.Series(np.isin(theirs["span"].to_numpy(), named)))
+    heard = theirs["service"].filter(pl.Series(np.isin(theirs["span"].to_numpy(), found.rows["span"].to_numpy())))
     silent = left.filter(~left.is_in(heard.unique().implode())).sort()
     if silent.is_empty():
         return ""

@@ -1,6 +1,6 @@
 """Observing: what was received of some services in some buckets of time, reduced to what detectors look at."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import polars as pl
@@ -20,6 +20,9 @@ _LATE_SPANS_NS: Final = 60_000_000_000
 """Samples of a profile that begins in a bucket may name spans that begin this long after it."""
 
 
+Measure = Callable[[Sequence[str], TimeRange, int], pl.DataFrame]
+"""Further OBSERVATIONS rows of whole buckets of some services, measured elsewhere; raises nothing."""
+
 _SAMPLES: Final = {name: SAMPLES[name] for name in SAMPLE_COLUMNS}
 _SPANS: Final = {name: SPANS[name] for name in SPAN_COLUMNS}
 
@@ -27,10 +30,11 @@ _SPANS: Final = {name: SPANS[name] for name in SPAN_COLUMNS}
 class Observe:
     """Reads what was received, once for many services, and keeps what is observed in it."""
 
-    def __init__(self, lake: Lake, observations: Observations, clock: Clock) -> None:
+    def __init__(self, lake: Lake, observations: Observations, clock: Clock, measure: Measure | None = None) -> None:
         self._lake = lake
         self._observations = observations
         self._clock = clock
+        self._measure = measure
 
     def observe(self, services: Sequence[str], window: TimeRange, bucket_ns: int, step_ns: int) -> int:
         """Observe whole buckets of some services and store what was seen; how many rows that were.
@@ -42,6 +46,8 @@ class Observe:
             StoreError: the lake failed.
         """
         rows = self.rows(services, window, bucket_ns)
+        if self._measure:
+            rows = pl.concat([rows, self._measure(services, window, bucket_ns)])
         over = TimeRange(window.start_ns // step_ns * step_ns, window.end_ns // step_ns * step_ns)
         if step_ns > bucket_ns and over.end_ns > over.start_ns:
             before = TimeRange(over.start_ns, window.start_ns)

@@ -12,7 +12,7 @@ from correlate.model.alert_policy import Policies
 from correlate.services.backtest import Backtest
 from correlate.services.judging import Judging, Manner
 from correlate.services.leak_operations import SiteOperations
-from correlate.services.observe import Observe
+from correlate.services.observe import Measure, Observe
 from correlate.services.watch import Means, Watch
 from correlate.services.wishes import Wishes
 from correlate.storage.state import open_state
@@ -54,13 +54,14 @@ def watching(
     manner: Manner,
     policies: Policies | None = None,
     detectors: Sequence[Detector] = DETECTORS,
+    measure: Measure | None = None,
 ) -> Iterator[Watched]:
     """Watch what some tables hold."""
     clock, lake, observations = FixedClock(now_ns), FakeLake(tables), FakeObservations()
     chosen = policies or Policies()
     with open_state(f"sqlite:///{folder / 'state.db'}", clock=clock) as state:
         marks, leases = SqlWatermarks(state, clock), SqlLeases(state, clock)
-        observe = Observe(lake, observations, clock)
+        observe = Observe(lake, observations, clock, measure)
         judging = Judging(observe, manner, Wishes(chosen), SiteOperations(lake).add, detectors)
         rulings: list[tuple[str, list[Ruling]]] = []
 

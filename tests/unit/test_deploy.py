@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from connectors import receivers
 from connectors.registry import build, read_file
 from correlate.bootstrap import SystemClock
 from correlate.model.forward import TargetKind
@@ -120,6 +121,16 @@ def test_the_sources_are_ones_that_can_be_pulled() -> None:
     assert [source.name for source in sources] == ["go-checkout"]
     for source in sources:
         source.close()
+
+
+def test_the_receivers_of_alerts_lead_to_the_dashboard() -> None:
+    """Grafana marks alerts where people look."""
+    settings = load(DEPLOY / "correlate.yaml")
+    means = receivers.Means(SystemClock(), settings.resolved_public_url)
+    (marks,) = receivers.build([each.delivery for each in settings.receivers], means)
+    marks.close()
+    boards = [json.loads(file.read_text())["uid"] for file in (DEPLOY / "grafana/dashboards").glob("*.json")]
+    assert settings.receivers[0].delivery["dashboard_uid"] in boards
 
 
 def test_the_credentials_belong_together() -> None:

@@ -7,6 +7,7 @@ import pytest
 from correlate.errors import ConfigError
 from correlate.model.alerts import Severity
 from correlate.settings import load
+from correlate.settings_detectors import QuerySettings
 
 GOOD = """
 detectors:
@@ -55,3 +56,43 @@ def test_the_environment_sets_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `grafana` it is a section."""
     monkeypatch.setenv("CORRELATE_DETECTORS__ENABLE", "false")
     assert load().detectors.enable is False
+
+
+def test_a_prometheus_has_queries_of_its_own_or_the_usual_ones(tmp_path: Path) -> None:
+    """What is left out keeps its default; empty is not asked for."""
+    assert load().detectors.prometheus is None
+    file = tmp_path / "correlate.yaml"
+    file.write_text("detectors: {prometheus: {url: 'http://p:9090', queries: {cpu: my_cpu, memory: ''}}}")
+    chosen = load(file).detectors.prometheus
+    assert chosen is not None
+    assert (chosen.service_label, chosen.queries.cpu, chosen.queries.memory) == ("job", "my_cpu", "")
+    assert "go_goroutines" in chosen.queries.goroutines
+
+
+@pytest.mark.parametrize(
+    ("prometheus", "problem"),
+    [
+        ({}, "url"),
+        ({"url": "p:9090"}, "url"),
+        ({"url": "http://p", "service_label": "a-b"}, "service_label"),
+        ({"url": "http://p", "queries": {"disk": "x"}}, "disk"),
+        (
+            {
+                "url": "http://p",
+                "queries": dict.fromkeys(("cpu", "memory", "goroutines", "gc_pause", "memory_limit_bytes"), ""),
+            },
+            "all queries are empty",
+        ),
+    ],
+)
+def test_mistakes_about_prometheus_are_named(prometheus: dict[str, object], problem: str) -> None:
+    """Before anything starts."""
+    with pytest.raises(ConfigError, match=problem):
+        load(detectors={"prometheus": prometheus})
+
+
+def test_the_queries_in_the_document_are_the_defaults() -> None:
+    """Each in its row."""
+    document = (Path(__file__).parents[2] / "docs" / "detectors.md").read_text()
+    for quantity, expression in QuerySettings.model_validate({}).given.items():
+        assert f"| `{quantity}` | `{expression}` |" in document

@@ -12,13 +12,14 @@ import pytest
 
 from correlate import bootstrap, errors
 from correlate.errors import ConfigError, Overloaded, SourceRefused, StoreError
+from correlate.model.queries import TimeRange
 from correlate.services.pulling import Plan, PullReport
 from correlate.settings import load
 from tests.fakes.source import FakeSource
 from workers import embedded, names, processes, schedule, tasks
 from workers.app import App, create_app
 from workers.retry import Fate, fate, pause_s
-from workers.runtime import Runtime, runtime_of, sources_of
+from workers.runtime import Runtime, levels_of, runtime_of, sources_of
 
 PPROF = {"name": "go", "kind": "pprof", "targets": ["127.0.0.1:1"]}
 
@@ -184,3 +185,18 @@ def test_receivers_with_mistakes_end_the_start(tmp_path: Path) -> None:
         runtime_of(services),
     ):
         pass
+
+
+def test_levels_are_asked_for_where_the_configuration_says(services: bootstrap.Services, tmp_path: Path) -> None:
+    """While the runtime is there; a token that is missing keeps it from starting."""
+    chosen = {"prometheus": {"url": "http://127.0.0.1:1", "token_file": tmp_path / "token"}}
+    configured = replace(services, settings=load(detectors=chosen))
+    window = TimeRange(0, 300 * 10**9)
+    with pytest.raises(ConfigError, match="token_file"), runtime_of(configured):
+        pass
+    (tmp_path / "token").write_text("secret")
+    with runtime_of(configured):
+        assert services.levels.rows(["shop"], window, window.end_ns).is_empty()
+    assert services.levels.counts.failed == 1
+    with levels_of(services.settings) as nobody:
+        assert nobody is None
