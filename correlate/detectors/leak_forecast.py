@@ -3,7 +3,7 @@
 Floors are taken for a straight line, or one curve that slows down (a cache that fills, fragmentation, a move of
 customers), or both, beside a few steps; time is that of the clock, or what was served. No mixture is chosen: each
 counts as much as it fits (Bayesian model averaging, with the weights of BIC, Schwarz 1978, for as many independent
-points as the autocorrelation of what is left allows for). What 95 % of that weight expects can be relied on.
+points as the autocorrelation of what is left allows for). What 90 % of that weight expects can be relied on.
 """
 
 from collections.abc import Sequence
@@ -11,22 +11,49 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtr
 
 from correlate.detectors.leak_curves import Curves, curves
 from correlate.detectors.leak_steps import effective_count, rising_steps
-from correlate.detectors.trend import F64, I64
+from correlate.detectors.trend import F64, I64, Slope, levels, unit
+
+NAMES = npt.NDArray[np.str_]
+BOOL = npt.NDArray[np.bool_]
 
 LEAST_POINTS: Final = 8
 """Fewer floors than this allow no fit."""
 
-_LINE_PRIOR: Final = 0.5
-"""Before anything is seen, a straight line is as likely as all curves together."""
+_DOUBT_RATIO: Final = 0.1
+"""What is called sure may be wrong this often."""
 
-_SURE: Final = 0.05
-_INTERVAL: Final = (0.025, 0.975)
+_INTERVAL: Final = (0.025, 0.5, 0.975)
+_WIDENING: Final = 2.5
+"""How many of the independent points an interval is worth one: what was chosen beforehand (floors, steps, one factor
+for the load) is not free of doubt. Found on simulated leaks of known rate, see docs/quality.md."""
+
 _HALVINGS: Final = 40
+_NO_WEIGHT: Final = 1e-9
 _TINY: Final = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A series that seems to grow.
+
+    Attributes:
+        floors: n floors.
+        strata: n stratum numbers, ascending; each stratum has a level of its own, and begins at age 0.
+        clocks: clocks in seconds at mean speed, each n readings: the time itself, and what was served.
+        grain: deviations smaller than this are never told apart.
+        beside: n x j columns of what else moves the floors, by factors that are found too; None for nothing else.
+    """
+
+    floors: F64
+    strata: I64
+    clocks: Sequence[F64]
+    grain: float
+    beside: F64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +61,16 @@ class Outlook:
     """What is to be expected.
 
     Attributes:
-        sure_growth: growth within the horizon is more than this with 95 % probability.
+        sure_growth: growth within the horizon is more than this with a probability of 90 %.
         likely_growth: as likely more as less.
         curve: the kind of curve that has most weight; ``line`` for none.
-        bounded_ratio: probability that a curve is all there is, without any straight part.
         steps_count: steps that were found, and are expected not to come again.
-        low_per_s: lower end of the 95 % interval of the straight part.
-        high_per_s: its upper end.
     """
 
     sure_growth: float
     likely_growth: float
     curve: str
-    bounded_ratio: float
     steps_count: int
-    low_per_s: float
-    high_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +90,98 @@ class _Fits:
         shapes: n x m curves, the same.
     """
 
-    names: tuple[str, ...]
+    names: NAMES
     per_s: F64
     factor: F64
     misfit: F64
     covariance: F64
     ahead: F64
     parts: F64
-    sensible: F64
+    sensible: BOOL
     time: F64
     shapes: F64
 
 
-def outlook(floors: F64, strata: I64, clocks: Sequence[F64], horizon_s: float, grain: float) -> Outlook | None:
-    """Fit and look ahead; None with too few points.
+def outlook(growth: Growth, horizon_s: float) -> Outlook | None:
+    """Fit and look `horizon_s` ahead; None with too few points."""
+    told = _told(growth, horizon_s)
+    if told is None:
+        return None
+    ahead = horizon_s * told.per_s + told.ahead * told.factor
+    terms = np.column_stack([np.full(ahead.size, horizon_s**2), told.ahead**2, 2 * horizon_s * told.ahead])
+    variance = np.maximum((told.covariance * terms).sum(axis=1), 0) * told.scale
+    weight = _weights(told, told.independent)
+    kinds = {str(name): float(weight[told.names == name].sum()) for name in np.unique(told.names)}
+    return Outlook(
+        sure_growth=_quantile(ahead, np.sqrt(variance), weight, _DOUBT_RATIO),
+        likely_growth=_quantile(ahead, np.sqrt(variance), weight, 0.5),
+        curve=max(kinds, key=lambda name: kinds[name]),
+        steps_count=told.steps_count,
+    )
 
-    Args:
-        floors: n floors.
-        strata: n stratum numbers, ascending; each stratum has a level of its own, and begins at age 0.
-        clocks: clocks in seconds at mean speed, each n readings: the time itself, and what was served.
-        horizon_s: how far to look ahead.
-        grain: deviations smaller than this are never told apart.
+
+def straight_part(growth: Growth) -> Slope | None:
+    """The slope of what goes on without end, given that something does, with its 95 % interval; None as above."""
+    told = _told(growth, 0.0)
+    if told is None:
+        return None
+    weight = np.where(told.straight, _weights(told, max(told.independent / _WIDENING, 1.0)), 0.0)
+    deviation = np.sqrt(told.covariance[:, 0] * told.scale * _WIDENING)
+    low, middle, high = (_quantile(told.per_s, deviation, weight / weight.sum(), part) for part in _INTERVAL)
+    return Slope(middle, max(low, 0.0), high)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """All fits to all clocks in one row each, and what they leave.
+
+    Attributes:
+        names, per_s, factor, misfit, covariance, ahead, parts: see `_Fits`; misfit is infinite where not sensible.
+        independent: number of independent points.
+        scale: variance of one of them.
+        steps_count: steps that were found.
     """
+
+    names: NAMES
+    per_s: F64
+    factor: F64
+    misfit: F64
+    covariance: F64
+    ahead: F64
+    parts: F64
+    independent: float
+    scale: float
+    steps_count: int
+
+    @property
+    def straight(self) -> BOOL:
+        """Fits with a straight part."""
+        result: BOOL = (self.parts == 2) | (self.names == "line")
+        return result
+
+
+def _told(growth: Growth, horizon_s: float) -> _Told | None:
+    floors, strata, clock = growth.floors, growth.strata, growth.clocks[0]
     if floors.size < LEAST_POINTS:
         return None
-    levels = (strata[:, None] == np.unique(strata)[None, :]).astype(np.float64)
-    unit = clocks[0] / max(float(np.ptp(clocks[0])), 1e-9)
-    cuts = rising_steps(np.column_stack([levels, unit]), floors, strata, grain)
+    known = levels(strata) if growth.beside is None else np.column_stack([levels(strata), growth.beside])
+    cuts = rising_steps(np.column_stack([known, unit(clock)]), floors, strata, growth.grain)
     steps = (np.arange(floors.size)[:, None] >= cuts[None, :]).astype(np.float64)
-    basis = np.linalg.qr(np.column_stack([levels, steps]))[0]
+    basis = np.linalg.qr(np.column_stack([known, steps]))[0]
     left = _without(floors, basis)
-    fits = [_fit(left, clock, curves(_ages(clock, strata), horizon_s), basis, grain) for clock in clocks]
-    return _averaged(left, fits, horizon_s, cuts.size)
+    fits = [_fit(left, each, curves(_ages(each, strata), horizon_s), basis, growth.grain) for each in growth.clocks]
+    return _joined(left, fits, cuts.size)
+
+
+def _joined(left: F64, fits: Sequence[_Fits], steps_count: int) -> _Told:
+    names, per_s, factor, covariance, ahead, parts = (
+        np.concatenate([getattr(each, name) for each in fits])
+        for name in ("names", "per_s", "factor", "covariance", "ahead", "parts")
+    )
+    misfit = np.concatenate([np.where(each.sensible, each.misfit, np.inf) for each in fits])
+    independent = effective_count(_rest(left, fits, int(np.argmin(misfit))))
+    scale = float(misfit.min()) / independent
+    return _Told(names, per_s, factor, misfit, covariance, ahead, parts, independent, scale, steps_count)
 
 
 def _without(columns: F64, basis: F64) -> F64:
@@ -123,7 +204,7 @@ def _fit(left: F64, clock: F64, known: Curves, basis: F64, grain: float) -> _Fit
     per_s, factor = (gg * ty - gt * gy) / det, (tt * gy - gt * ty) / det
     none, size = np.zeros(gg.size), gg.size
     return _Fits(
-        names=("line", *known.names, *known.names),
+        names=np.array(["line", *known.names, *known.names]),
         per_s=np.concatenate([[ty / tt], per_s, none]),
         factor=np.concatenate([[0.0], factor, gy / gg]),
         misfit=np.concatenate([[yy - ty**2 / tt], yy - per_s * ty - factor * gy, yy - gy**2 / gg]),
@@ -142,34 +223,6 @@ def _fit(left: F64, clock: F64, known: Curves, basis: F64, grain: float) -> _Fit
     )
 
 
-def _averaged(left: F64, fits: Sequence[_Fits], horizon_s: float, steps_count: int) -> Outlook:
-    misfit = np.concatenate([np.where(each.sensible, each.misfit, np.inf) for each in fits])
-    independent = effective_count(_rest(left, fits, int(np.argmin(misfit))))
-    names = np.concatenate([each.names for each in fits])
-    parts = np.concatenate([each.parts for each in fits])
-    weight = _weights(names, misfit, parts, independent)
-    scale = float(misfit.min()) / independent
-    covariance = np.concatenate([each.covariance for each in fits]) * scale
-    per_s, factor, ahead = (
-        np.concatenate([getattr(each, name) for each in fits]) for name in ("per_s", "factor", "ahead")
-    )
-    growth = horizon_s * per_s + ahead * factor
-    terms = np.column_stack([np.full(ahead.size, horizon_s**2), ahead**2, 2 * horizon_s * ahead])
-    spread = np.sqrt(np.maximum((covariance * terms).sum(axis=1), 0))
-    straight = np.sqrt(covariance[:, 0])
-    low, high = (_quantile(per_s, straight, weight, part) for part in _INTERVAL)
-    kinds = {str(name): float(weight[names == name].sum()) for name in np.unique(names)}
-    return Outlook(
-        sure_growth=_quantile(growth, spread, weight, _SURE),
-        likely_growth=_quantile(growth, spread, weight, 0.5),
-        curve=max(kinds, key=lambda name: kinds[name]),
-        bounded_ratio=float(weight[(parts == 1) & (names != "line")].sum()),
-        steps_count=steps_count,
-        low_per_s=low,
-        high_per_s=high,
-    )
-
-
 def _rest(left: F64, fits: Sequence[_Fits], at: int) -> F64:
     """What the best mixture leaves."""
     size = fits[0].per_s.size
@@ -178,12 +231,11 @@ def _rest(left: F64, fits: Sequence[_Fits], at: int) -> F64:
     return result
 
 
-def _weights(names: np.ndarray, misfit: F64, parts: F64, independent: float) -> F64:
+def _weights(told: _Told, independent: float) -> F64:
     """Priors, equal among kinds and among the curves of a kind, times the likelihood that BIC stands for."""
-    kinds, code, count = np.unique(names, return_inverse=True, return_counts=True)
-    prior = np.where(kinds == "line", _LINE_PRIOR, (1 - _LINE_PRIOR) / max(kinds.size - 1, 1)) / count
-    known = -0.5 * independent * np.log(misfit / misfit.min()) - 0.5 * np.log(independent) * parts
-    weight = prior[code] * np.exp(known - known.max())
+    _, code, count = np.unique(told.names, return_inverse=True, return_counts=True)
+    fit = -0.5 * independent * np.log(told.misfit / told.misfit.min()) - 0.5 * np.log(independent) * told.parts
+    weight = np.exp(fit - fit.max()) / count[code]
     result: F64 = weight / weight.sum()
     return result
 

@@ -3,23 +3,18 @@
 A trend test finds every leak, and every cache that fills: what makes a detector usable is what it does not report.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from correlate.detectors.leak_forecast import Outlook
 from correlate.detectors.leak_options import HOUR_S, LeakOptions
-from correlate.detectors.trend import F64, I64, Trend, inflation, robust_line, sen, trend
+from correlate.detectors.trend import F64, I64, Trend, sen
 from correlate.model.verdicts import Guard
 from correlate.units import human
 
-_DAY_OF_LOAD_RATIO: Final = 0.75
-"""How much of a day tells what the load does to memory."""
-
-_LOAD_EXPLAINS_RATIO: Final = 0.95
-
-_LOAD_ALONG_RATIO: Final = 0.9
+_LOAD_ALONG_RATIO: Final = 0.95
 """A load that is a rising line to this part cannot be told from time, whatever its noise suggests."""
 
 
@@ -30,32 +25,33 @@ class Evidence:
     Attributes:
         times_s: n window middles in seconds.
         floors: n floors, with the part that the load explains taken out.
+        raw_floors: the same before the load was taken out.
         strata: n numbers of stretches between starts.
+        clocks: the time, and what was served where request counts are known; each n readings.
+        load: n mean request counts; None where they are not known.
+        load_along_ratio: part of the load's changes that is a rise with time, when it rises like memory does.
         trend: the trend of the floors.
         observed_s: how long was observed after warm-up.
         coverage_ratio: part of the windows with data.
-        raw_floors: the same before the load was taken out.
-        beside_load_p_ratio: probability of the growth beside the load; None without request counts.
-        load_explains_ratio: part of what deviates from a straight line that the load explains.
-        load_along_ratio: part of the load's changes that is a rise with time, when it rises like memory does.
         same_hour_growth: floors against those of the same hour yesterday, median; None before there are enough.
         daily_p_ratio: probability of the growth when a daily cycle is allowed for; None when that cannot be told.
+        grain: deviations smaller than this are never told apart.
+        outlook: how it will go on; None before that was asked, or with too few points.
     """
 
     times_s: F64
     floors: F64
     raw_floors: F64
     strata: I64
+    clocks: tuple[F64, ...]
+    load: F64 | None
+    load_along_ratio: float
     trend: Trend
     observed_s: float
     coverage_ratio: float
-    beside_load_p_ratio: float | None
-    load_explains_ratio: float
-    load_along_ratio: float
     same_hour_growth: float | None
     daily_p_ratio: float | None
-    clocks: tuple[F64, ...] = ()
-    load: F64 | None = None
+    grain: float
     outlook: Outlook | None = None
 
     @property
@@ -97,25 +93,6 @@ def plateau(evidence: Evidence, options: LeakOptions) -> Guard:
     )
 
 
-def pace(evidence: Evidence, options: LeakOptions) -> Guard:
-    """Creep: fragmentation and tables of distinct keys never quite stop; below this pace nobody need get up."""
-    per_day = min(evidence.trend.slope.per_s, _slope_of_third(evidence, 2)) * 24 * HOUR_S
-    return Guard("pace", per_day >= options.page_growth_per_day, f"{per_day:.4g} a day at the pace of late")
-
-
-def bend(evidence: Evidence, options: LeakOptions) -> Guard:
-    """Growth with the root or the logarithm of time: a curve that bends down for sure, and is slower than it was."""
-    time = evidence.times_s / max(float(evidence.times_s[-1]), 1e-9)
-    levels = (evidence.strata[:, None] == np.unique(evidence.strata)[None, :]).astype(np.float64)
-    design = np.column_stack([levels, time, (time - time.mean()) ** 2])
-    line = robust_line(design, evidence.floors)
-    wider = float(np.sqrt(inflation(evidence.floors - design @ line.coefficients)))
-    sigma = float(line.coefficients[-1] / max(float(line.errors[-1]) * wider, 1e-300))
-    ratio = _slope_of_third(evidence, 2) / max(evidence.trend.slope.per_s, 1e-300)
-    passed = sigma > -options.bend_sigma or ratio >= options.steady_ratio
-    return Guard("bend", passed, f"bends by {sigma:.1f} sigma, the last third grows at {ratio:.0%} of the whole slope")
-
-
 def lasting(evidence: Evidence, options: LeakOptions) -> Guard:
     """Warm-up, caches, steps: growth that is over, or soon will be. It must be as likely as not to go on tomorrow."""
     found = evidence.outlook
@@ -140,31 +117,11 @@ def forecast(evidence: Evidence, options: LeakOptions) -> Guard:
     return Guard("forecast", found.sure_growth >= least, reason)
 
 
-def pace_interval(evidence: Evidence) -> tuple[float, float]:
-    """Between what the slope lies, per second: its 95 % interval, widened to what single thirds of the time show.
-
-    The interval of the slope knows noise only; that a cache filled meanwhile, or the leak varied, shows in the thirds.
-    """
-    thirds = [_slope_of_third(evidence, which) for which in (1, 2)]
-    slope = evidence.trend.slope
-    return min(slope.low_per_s, *thirds), max(slope.high_per_s, *thirds)
-
-
 def _slope_of_third(evidence: Evidence, which: int) -> float:
     span = float(evidence.times_s[-1] - evidence.times_s[0]) / 3
     begin = float(evidence.times_s[0]) + which * span
     part = (evidence.times_s >= begin - 1e-6) & (evidence.times_s <= begin + span + 1e-6)
     return sen(evidence.times_s[part], evidence.floors[part], evidence.strata[part])
-
-
-def step(evidence: Evidence) -> Guard:
-    """One step: a feature switched on, a table loaded; growth that happened once fits two levels better than a line."""
-    line = _without_levels(evidence.floors - evidence.trend.slope.per_s * evidence.times_s, evidence.strata)
-    line_cost = float(((line - line.mean()) ** 2).sum())
-    step_cost = _two_levels(_without_levels(evidence.floors, evidence.strata))
-    return Guard(
-        "step", line_cost < step_cost, f"misfit of a line is {line_cost / max(step_cost, 1e-300):.2g} of a step's"
-    )
 
 
 def given_back(evidence: Evidence, options: LeakOptions) -> Guard:
@@ -179,28 +136,14 @@ def given_back(evidence: Evidence, options: LeakOptions) -> Guard:
     return Guard("saw-tooth", ratio >= options.retained_ratio, f"{ratio:.0%} of the growth was never given back")
 
 
-def load(evidence: Evidence, options: LeakOptions) -> Guard:
-    """Load that only rises, or bends like memory does: growth must be told from it, and survive without its help."""
-    if evidence.beside_load_p_ratio is None:
+def load(evidence: Evidence, as_measured: Outlook | None, options: LeakOptions) -> Guard:
+    """Load that only rises, or bends like memory does: taking it out must not be what makes a leak of it."""
+    if evidence.load is None:
         return Guard("load", True, "no request count")
-    apart = evidence.beside_load_p_ratio < options.watch_p_ratio and evidence.load_along_ratio < _LOAD_ALONG_RATIO
-    helped = not np.array_equal(evidence.floors, evidence.raw_floors)
-    enough = not helped or _load_is_the_cause(evidence, options) or _grows_as_it_is(evidence, options)
-    reason = f"beside the load: p = {evidence.beside_load_p_ratio:.2g}"
-    return Guard("load", apart and enough, reason if enough else f"{reason}, but it is not sure that load bends it")
-
-
-def _load_is_the_cause(evidence: Evidence, options: LeakOptions) -> bool:
-    """Whether most of a day was seen and the load explains most of it: else it may have straightened a cache's bend."""
-    seen = evidence.observed_s >= _DAY_OF_LOAD_RATIO * options.day_s
-    return seen and evidence.load_explains_ratio >= _LOAD_EXPLAINS_RATIO
-
-
-def _grows_as_it_is(evidence: Evidence, options: LeakOptions) -> bool:
-    """Whether the floors would pass without the load taken out."""
-    found = trend(evidence.times_s, evidence.raw_floors, evidence.strata)
-    plain = replace(evidence, floors=evidence.raw_floors, trend=found)
-    return all(guard.passed for guard in (plateau(plain, options), given_back(plain, options), step(plain)))
+    apart = evidence.load_along_ratio < _LOAD_ALONG_RATIO
+    likely = as_measured.likely_growth if as_measured is not None else 0.0
+    reason = f"{evidence.load_along_ratio:.0%} of the load's changes are a rise with time; {likely:.4g} more as measured"
+    return Guard("load", apart and likely >= options.page_growth, reason)
 
 
 def daily(evidence: Evidence, options: LeakOptions) -> Guard:
@@ -211,7 +154,7 @@ def daily(evidence: Evidence, options: LeakOptions) -> Guard:
         day_growth = evidence.trend.slope.per_s * options.day_s
         passed = evidence.same_hour_growth >= options.retained_ratio * day_growth
         return Guard("daily", passed, f"{evidence.same_hour_growth:.4g} more than at the same hours yesterday")
-    if evidence.beside_load_p_ratio is not None:
+    if evidence.load is not None:
         return Guard("daily", True, "freed from the load by the request count")
     if evidence.daily_p_ratio is None:
         passed = evidence.growth > evidence.level
@@ -229,25 +172,8 @@ def observed(evidence: Evidence, least_s: float) -> Guard:
     return Guard("observed", evidence.observed_s >= least_s, f"{seen} after warm-up, {least} are needed")
 
 
-def _without_levels(values: F64, strata: I64) -> F64:
-    """Values minus the mean of their stratum."""
-    heads = np.flatnonzero(np.diff(strata, prepend=strata[0] - 1))
-    levels = [float(part.mean()) for part in np.split(values, heads[1:])]  # a handful of strata
-    result: F64 = values - np.repeat(levels, np.diff(np.append(heads, values.size)))
-    return result
-
-
 def _joined(evidence: Evidence) -> F64:
     """Floors with the drops at restarts undone, so that strata follow each other without a gap."""
     rises = np.diff(evidence.floors, prepend=evidence.floors[0])
     rises[np.flatnonzero(np.diff(evidence.strata)) + 1] = 0.0
     return np.cumsum(rises)
-
-
-def _two_levels(values: F64) -> float:
-    """The least sum of squared misfits of two levels with one change between them."""
-    cuts = np.arange(1, values.size)
-    below, below_squares = np.cumsum(values)[:-1], np.cumsum(values**2)[:-1]
-    above, above_squares = values.sum() - below, (values**2).sum() - below_squares
-    costs = below_squares - below**2 / cuts + above_squares - above**2 / (values.size - cuts)
-    return float(costs.min(initial=np.inf))

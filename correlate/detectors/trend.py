@@ -156,3 +156,22 @@ def robust_line(design: F64, values: F64, rounds: int = 12) -> Line:
         before = coefficients
         weights = np.minimum(1.0, _HUBER * deviation / np.maximum(residuals, 1e-300))
     return Line(coefficients, deviation * np.sqrt(np.diag(inverse)), deviation)
+
+
+def levels(strata: I64) -> F64:
+    """One column of ones per stratum: each has its own level; n x s."""
+    result: F64 = (strata[:, None] == np.unique(strata)[None, :]).astype(np.float64)
+    return result
+
+
+def unit(times_s: F64) -> F64:
+    """Times in units of their span, a column that is as long as others in a fit."""
+    result: F64 = times_s / max(float(np.ptp(times_s)), 1e-9)
+    return result
+
+
+def roughness(times_s: F64, values: F64, strata: I64) -> float:
+    """Root mean square around a straight line, with a level for each stratum."""
+    design = np.column_stack([levels(strata), unit(times_s)])
+    left = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+    return float(np.sqrt(np.mean(left**2)))

@@ -99,7 +99,8 @@ def _shared(slices: Iterator[Scene], members: Members, text: str, method: Method
         given = joined(method, scene, members.among(scene.spans), text)
         if isinstance(given, Given):
             rest += given.nobodys(scene.values_within(members.window))
-            parts.append(_Part(given_rows(scene.samples, scene.spans, given), given))
+            rows = given_rows(scene.samples, scene.spans, given)
+            parts.append(_Part(rows, given.error_bound, given.reason))  # not what was given of each sample: too much
             continue
         if not parts and method is Method.THREAD_TIME and not _can_tell(scene):
             return given
@@ -109,7 +110,7 @@ def _shared(slices: Iterator[Scene], members: Members, text: str, method: Method
         return _added(parts, method, text, round(rest))
     # Threads and times are known, and tell that the spans were waiting: to share out would be to make something up.
     waited = bool(parts) and method is Method.THREAD_TIME
-    return Refused(parts[0].given.reason, final=True) if waited else refused
+    return Refused(parts[0].reason, final=True) if waited else refused
 
 
 def _can_tell(scene: Scene) -> bool:
@@ -122,7 +123,8 @@ class _Part:
     """What a slice gave."""
 
     rows: pl.DataFrame
-    given: Given
+    error_bound: float
+    reason: str
 
     @property
     def value(self) -> int:
@@ -133,8 +135,8 @@ def _added(parts: list[_Part], method: Method, text: str, unattributed: int) -> 
     keys = ["service", "stack", "span", "trace_hi", "trace_lo"]
     rows = pl.concat([part.rows for part in parts]).group_by(keys).agg(pl.col("value", "weight").sum())
     values = np.array([part.value for part in parts])
-    wrong = np.array([part.given.error_bound for part in parts]) * np.abs(values)
-    most = parts[int(np.abs(values).argmax())].given.reason
+    wrong = np.array([part.error_bound for part in parts]) * np.abs(values)
+    most = parts[int(np.abs(values).argmax())].reason
     pieces = f"joined in {len(parts)} pieces of {human(SLICE_NS, 'nanoseconds')}; in the one that gave most, "
     return Found(
         ProfileType.parse(text),
