@@ -191,17 +191,12 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
     metrics.register(SourceMetrics(sources))
     explain = Fetching(Explain(lake, skew_ns=skew_ns), Fetcher(ingest, lake, skew_ns=skew_ns))
     holder = _process_name()
-    alert_books = _alert_books(state, clock)
-    alert_config = AlertConfig(settings.detectors.policies, tuple(each.route() for each in settings.receivers))
-    receivers = Receivers(alert_config.receivers, alert_books, state, clock)
-    told = NotifyBooks(alert_books.outbox, alert_books.alerts, books.leases, receivers.note_test)
-    notify = Notify(told, clock, holder=holder)
-    metrics.register(NotifyMetrics(notify, alert_books.outbox, clock))
     cohorts = CohortProfiles(lake, Cohorts(lake), skew_ns=skew_ns)
     links = _links(settings)
     levels = Levels(clock)
     metrics.register(LevelsMetrics(levels))
-    flow = AlertFlow(alert_books, alert_config, clock, AlertEvidence(lake, links))
+    told = _alerting(settings, state, books, clock, holder, AlertEvidence(lake, links))
+    metrics.register(NotifyMetrics(told.notify, told.books.outbox, clock))
     return Services(
         settings=settings,
         ingest=ingest,
@@ -212,7 +207,7 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
         cohorts=cohorts,
         compare=Compare(cohorts),
         catalogue=Catalogue(lake, skew_ns=skew_ns),
-        doctor=Doctor(lake, clock, partial(_practices, settings, forward, books, receivers), skew_ns=skew_ns),
+        doctor=Doctor(lake, clock, partial(_practices, settings, forward, books, told.receivers), skew_ns=skew_ns),
         health=Health(lake.probes),
         links=links,
         books=books,
@@ -220,16 +215,38 @@ def _wire(settings: Settings, lake: LakeStore, state: State, clock: Clock) -> Se
         replay=Replay(ingest, lake, books.letters),
         upkeep=Upkeep(lake.maintenance, books.leases, holder),
         sources=sources,
-        alerts=Alerts(alert_books, alert_config, clock),
-        alert_flow=flow,
+        alerts=told.alerts,
+        alert_flow=told.flow,
         levels=levels,
-        watch=_watch(settings, lake, books, flow, alert_books, clock, holder, levels),
+        watch=_watch(settings, lake, books, told.flow, told.books, clock, holder, levels),
         backtest=_backtest(settings, lake, clock),
-        notify=notify,
-        receivers=receivers,
+        notify=told.notify,
+        receivers=told.receivers,
         clock=clock,
         metrics=metrics,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Alerting:
+    """What keeps alerts and tells of them."""
+
+    books: AlertBooks
+    alerts: Alerts
+    flow: AlertFlow
+    notify: Notify
+    receivers: Receivers
+
+
+def _alerting(
+    settings: Settings, state: State, books: Books, clock: Clock, holder: str, evidence: AlertEvidence
+) -> _Alerting:
+    kept = _alert_books(state, clock)
+    config = AlertConfig(settings.detectors.policies, tuple(each.route() for each in settings.receivers))
+    receivers = Receivers(config.receivers, kept, state, clock)
+    notify = Notify(NotifyBooks(kept.outbox, kept.alerts, books.leases, receivers.note_test), clock, holder=holder)
+    flow = AlertFlow(kept, config, clock, evidence)
+    return _Alerting(kept, Alerts(kept, config, clock), flow, notify, receivers)
 
 
 def _books(state: State, clock: Clock) -> Books:

@@ -56,7 +56,7 @@ def assess(evidence: Evidence | None, options: LeakOptions, urgent_s: float = 0.
     first = _cheap_guards(evidence, options)
     if not all(guard.passed for guard in first):
         return Assessment(Tier.CLEAR, evidence, first)
-    evidence = replace(evidence, outlook=_look_ahead(evidence, evidence.floors, options))
+    evidence = replace(evidence, outlook=_look_ahead(evidence, options))
     watch = (*first, series_guards.lasting(evidence, options))
     if not watch[-1].passed:
         return Assessment(Tier.CLEAR, evidence, watch)
@@ -85,14 +85,31 @@ def _page_guards(evidence: Evidence, options: LeakOptions, urgent_s: float) -> t
     )
     if not all(guard.passed for guard in cheap):
         return cheap
-    as_measured = evidence.outlook
-    if not np.array_equal(evidence.floors, evidence.raw_floors):
-        as_measured = _look_ahead(evidence, evidence.raw_floors, options)
-    return (*cheap, series_guards.load(evidence, as_measured, options))
+    return (*cheap, series_guards.load(evidence, *_looks_at_load(evidence, options), options))
 
 
-def _look_ahead(evidence: Evidence, floors: F64, options: LeakOptions) -> Outlook | None:
-    return outlook(Growth(floors, evidence.strata, evidence.clocks, evidence.grain), options.forecast_s)
+def _looks_at_load(evidence: Evidence, options: LeakOptions) -> tuple[Outlook | None, Outlook | None]:
+    """The outlook of the floors as they were measured, and beside a load of which nobody knows how much it does."""
+    if evidence.load is None or np.array_equal(evidence.floors, evidence.raw_floors):
+        return evidence.outlook, evidence.outlook
+    beside = _load_column(evidence)
+    measured, free = (
+        outlook(_growth(evidence, evidence.raw_floors, each), options.forecast_s) for each in (None, beside)
+    )
+    return measured, free
+
+
+def _look_ahead(evidence: Evidence, options: LeakOptions) -> Outlook | None:
+    return outlook(_growth(evidence, evidence.floors), options.forecast_s)
+
+
+def _growth(evidence: Evidence, floors: F64, beside: F64 | None = None) -> Growth:
+    return Growth(floors, evidence.strata, evidence.clocks, evidence.grain, beside)
+
+
+def _load_column(evidence: Evidence) -> F64 | None:
+    spread = 0.0 if evidence.load is None else float(np.ptp(evidence.load))
+    return None if evidence.load is None or spread <= 0 else (evidence.load / spread)[:, None]
 
 
 def gather(floors: F64, load: F64 | None, windows: Windows, options: LeakOptions) -> Evidence | None:
@@ -156,12 +173,11 @@ def _reach(times_s: F64, floors: F64, strata: I64) -> int:
 def pace(evidence: Evidence) -> Slope:
     """How fast it leaks: the straight part of the growth, beside steps, curves and load, with its 95 % interval.
 
-    With too few points for that it is Sen's slope, whose interval knows noise only.
+    With too few points for that, or where nothing of the kind is left, it is Sen's slope, whose interval knows noise
+    only.
     """
-    load = evidence.load if evidence.load is not None and float(np.ptp(evidence.load)) > 0 else None
-    beside = None if load is None else (load / float(np.ptp(load)))[:, None]
-    found = straight_part(Growth(evidence.raw_floors, evidence.strata, evidence.clocks, evidence.grain, beside))
-    return found or evidence.trend.slope
+    found = straight_part(_growth(evidence, evidence.raw_floors, _load_column(evidence)))
+    return found if found is not None and found.per_s > 0 else evidence.trend.slope
 
 
 def minimum_detectable(evidence: Evidence) -> float:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from correlate.detectors.leak_growth import LEAST_WINDOWS, Assessment, assess, gather, minimum_detectable
+from correlate.detectors.leak_growth import LEAST_WINDOWS, Assessment, assess, gather, minimum_detectable, pace
 from correlate.detectors.leak_options import HOUR_S, PRODUCTION, LeakOptions
 from correlate.detectors.leak_series import MemorySeries, Windows, load_of, windows
 from correlate.detectors.leak_total import DETECTOR, excused, growth_figures, limit_figures, time_to_limit
@@ -108,7 +108,7 @@ def _assessed(heap: SiteSeries, options: LeakOptions, rows: Iterable[int] | None
 def _urgent_s(total: MemorySeries, evidence: Evidence | None) -> float:
     if evidence is None or total.limit_bytes is None:
         return 0.0
-    return time_to_limit(evidence, total.bytes, total.limit_bytes).hours * HOUR_S
+    return time_to_limit(evidence.trend.slope, total.bytes, total.limit_bytes).hours * HOUR_S
 
 
 def _grown(floors: F64, options: LeakOptions) -> I64:
@@ -161,7 +161,7 @@ def sites_of(heap: SiteSeries, found: list[Suspect]) -> tuple[Site, ...]:
     return tuple(
         replace(
             heap.sites[each.row],
-            growth_per_hour=each.per_s * HOUR_S,
+            growth_per_hour=pace(each.evidence).per_s * HOUR_S,
             share_ratio=max(each.per_s, 0.0) / growth if growth > 0 else 0.0,
         )
         for each in found[:TOP]
@@ -171,10 +171,11 @@ def sites_of(heap: SiteSeries, found: list[Suspect]) -> tuple[Site, ...]:
 def _verdict(heap: SiteSeries, found: list[Suspect]) -> Verdict:
     first = found[0]
     sites = sites_of(heap, found)
-    figures = growth_figures(first.evidence)
-    headline = f"{sites[0].function} keeps {human(first.per_s * HOUR_S, 'bytes')} more every hour"
+    slope = pace(first.evidence)
+    figures = growth_figures(first.evidence, slope)
+    headline = f"{sites[0].function} keeps {human(slope.per_s * HOUR_S, 'bytes')} more every hour"
     if heap.total.limit_bytes is not None:
-        left = time_to_limit(first.evidence, heap.total.bytes, heap.total.limit_bytes)
+        left = time_to_limit(slope, heap.total.bytes, heap.total.limit_bytes)
         figures |= limit_figures(left, heap.total.limit_bytes)
         headline += f"; the limit of {human(heap.total.limit_bytes, 'bytes')} is reached in {left.hours:.3g} h"
     return Verdict(

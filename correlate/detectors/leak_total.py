@@ -5,11 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from correlate.detectors.leak_growth import Assessment, assess, gather, minimum_detectable
+from correlate.detectors.leak_growth import Assessment, assess, gather, minimum_detectable, pace
 from correlate.detectors.leak_options import HOUR_S, PRODUCTION, LeakOptions
 from correlate.detectors.leak_series import MemorySeries, Windows, load_of, per_instance, windows
-from correlate.detectors.series_guards import Evidence, pace_interval
-from correlate.detectors.trend import F64
+from correlate.detectors.series_guards import Evidence
+from correlate.detectors.trend import F64, Slope
 from correlate.model.verdicts import Guard, Tier, Verdict
 from correlate.units import human
 
@@ -40,6 +40,7 @@ def judge_total(series: MemorySeries, options: LeakOptions = PRODUCTION) -> Verd
 
 def explain_total(series: MemorySeries, options: LeakOptions = PRODUCTION) -> Assessment:
     """The same with every guard consulted, also when the answer is silence."""
+    options = replace(options, page_observed_s=options.total_observed_s)
     found = _look(series, options)
     if found.tier is not Tier.PAGE:
         return found
@@ -53,7 +54,7 @@ def _look(series: MemorySeries, options: LeakOptions) -> Assessment:
     evidence = evidence_of(series, values, windows(series, options, options.warm_up_s), options)
     urgent_s = 0.0
     if evidence is not None and series.limit_bytes is not None:
-        urgent_s = time_to_limit(evidence, values, series.limit_bytes).hours * HOUR_S
+        urgent_s = time_to_limit(evidence.trend.slope, values, series.limit_bytes).hours * HOUR_S
     return assess(evidence, options, urgent_s)
 
 
@@ -74,24 +75,23 @@ def excused(options: LeakOptions) -> LeakOptions:
     )
 
 
-def time_to_limit(evidence: Evidence, values: F64, limit_bytes: float) -> TimeToLimit:
-    """When the usual peak of late reaches the limit, at the slope of the floors."""
+def time_to_limit(slope: Slope, values: F64, limit_bytes: float) -> TimeToLimit:
+    """When the usual peak of late reaches the limit, if memory goes on to grow at a slope."""
     known = values[np.isfinite(values)]
     left = limit_bytes - float(np.quantile(known[-max(known.size // 10, 1) :], 0.9))
-    slowest, fastest = pace_interval(evidence)
     hours, low, high = (
         max(left, 0.0) / per_s / HOUR_S if per_s > 0 else float("inf")
-        for per_s in (evidence.trend.slope.per_s, fastest, slowest)
+        for per_s in (slope.per_s, slope.high_per_s, slope.low_per_s)
     )
     return TimeToLimit(hours, low, high)
 
 
 def _verdict(series: MemorySeries, found: Assessment, evidence: Evidence) -> Verdict:
-    slope = evidence.trend.slope
-    figures = growth_figures(evidence)
+    slope = pace(evidence)
+    figures = growth_figures(evidence, slope)
     headline = f"{series.instance or series.service} grows by {human(slope.per_s * HOUR_S, 'bytes')} per hour"
     if series.limit_bytes is not None:
-        left = time_to_limit(evidence, per_instance(series), series.limit_bytes)
+        left = time_to_limit(slope, per_instance(series), series.limit_bytes)
         figures |= limit_figures(left, series.limit_bytes)
         headline += f" and reaches its limit of {human(series.limit_bytes, 'bytes')} in {left.hours:.3g} h"
     return Verdict(
@@ -106,13 +106,12 @@ def _verdict(series: MemorySeries, found: Assessment, evidence: Evidence) -> Ver
     )
 
 
-def growth_figures(evidence: Evidence) -> dict[str, float]:
+def growth_figures(evidence: Evidence, slope: Slope) -> dict[str, float]:
     """Slope with its interval, growth, level, significance and how long was observed."""
-    slowest, fastest = pace_interval(evidence)
     return {
-        "growth_bytes_per_hour": evidence.trend.slope.per_s * HOUR_S,
-        "growth_low_bytes_per_hour": slowest * HOUR_S,
-        "growth_high_bytes_per_hour": fastest * HOUR_S,
+        "growth_bytes_per_hour": slope.per_s * HOUR_S,
+        "growth_low_bytes_per_hour": slope.low_per_s * HOUR_S,
+        "growth_high_bytes_per_hour": slope.high_per_s * HOUR_S,
         "growth_bytes": evidence.growth,
         "level_bytes": evidence.level,
         "observed_hours": evidence.observed_s / HOUR_S,

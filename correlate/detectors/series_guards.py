@@ -136,14 +136,20 @@ def given_back(evidence: Evidence, options: LeakOptions) -> Guard:
     return Guard("saw-tooth", ratio >= options.retained_ratio, f"{ratio:.0%} of the growth was never given back")
 
 
-def load(evidence: Evidence, as_measured: Outlook | None, options: LeakOptions) -> Guard:
-    """Load that only rises, or bends like memory does: taking it out must not be what makes a leak of it."""
-    if evidence.load is None:
-        return Guard("load", True, "no request count")
+def load(evidence: Evidence, measured: Outlook | None, free: Outlook | None, options: LeakOptions) -> Guard:
+    """Load that only rises, or bends like memory does: taking it out must not be what makes a leak of it.
+
+    Growth must be likely in the floors as they were measured, or sure whatever the load's factor may be.
+    """
+    if evidence.load is None or measured is None or free is None:
+        return Guard("load", evidence.load is None, "no request count" if evidence.load is None else "too few points")
     apart = evidence.load_along_ratio < _LOAD_ALONG_RATIO
-    likely = as_measured.likely_growth if as_measured is not None else 0.0
-    reason = f"{evidence.load_along_ratio:.0%} of the load's changes are a rise with time; {likely:.4g} more as measured"
-    return Guard("load", apart and likely >= options.page_growth, reason)
+    enough = max(measured.likely_growth, free.sure_growth) >= options.page_growth
+    reason = (
+        f"{evidence.load_along_ratio:.0%} of the load's changes are a rise with time; {measured.likely_growth:.4g} more "
+        f"likely as measured, {free.sure_growth:.4g} sure beside the load"
+    )
+    return Guard("load", apart and enough, reason)
 
 
 def daily(evidence: Evidence, options: LeakOptions) -> Guard:

@@ -179,15 +179,15 @@ def operation_blocks(series: OperationSeries, most: int = MOST_BLOCKS) -> Operat
     return OperationSeries(series.names, *parts)
 
 
-def summed(values: F64, starts: I64, size: int) -> F64:
-    """Sums of `size` rows each, from each start on."""
+def summed(values: F64, starts: I64, row_count: int) -> F64:
+    """Sums of so many rows each, from each start on."""
     if not starts.size:
         return values[:0]
     kept = values[int(starts[0]) :]
-    return np.asarray(kept.reshape(starts.size, size, *values.shape[1:]).sum(axis=1), dtype=np.float64)
+    return np.asarray(kept.reshape(starts.size, row_count, *values.shape[1:]).sum(axis=1), dtype=np.float64)
 
 
-def _joint(versions: tuple[str, ...], starts: I64, size: int) -> tuple[str, ...]:
+def _joint(versions: tuple[str, ...], starts: I64, row_count: int) -> tuple[str, ...]:
     """The release of each block; "" where it changed within."""
-    groups = (set(versions[start : start + size]) for start in starts.tolist()) if versions else ()
+    groups = (set(versions[start : start + row_count]) for start in starts.tolist()) if versions else ()
     return tuple(group.pop() if len(group) == 1 else "" for group in groups)

@@ -66,7 +66,9 @@ def lsm_store(draft: Draft) -> None:
     tables = draft.rng.uniform(20, 80) * MB * ((draft.t / period + draft.rng.random()) % 1)
     blocks = draft.rng.uniform(40, 200) * MB * saturating(served(draft), log_uniform(draft.rng, 1, 8))
     compactions = draft.rng.uniform(10, 60) * MB * (bursts(draft.rng, draft.t.size, 0.3) > 0)
-    draft.value = draft.value + tables + blocks + np.convolve(compactions, np.ones(20))[: draft.t.size].clip(max=60 * MB)
+    draft.value = (
+        draft.value + tables + blocks + np.convolve(compactions, np.ones(20))[: draft.t.size].clip(max=60 * MB)
+    )
 
 
 def page_cache(draft: Draft) -> None:

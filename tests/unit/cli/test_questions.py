@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from correlate import bootstrap
 from correlate.api.app import create_app
-from correlate.cli import comparing, query, tables
+from correlate.cli import comparing, query, questions, tables
 from correlate.cli.main import app
 from correlate.demo import loading
 from correlate.errors import BadQuery, NoProfile, NotFound
@@ -27,6 +27,8 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wide terminal without colours, and no waiting for company in a commit."""
     for name, value in (("COLUMNS", "200"), ("NO_COLOR", "1"), ("CORRELATE_COMMIT_LINGER_S", "0")):
         monkeypatch.setenv(name, value)
+    for name, count in (("_width", 200), ("_height", 50)):  # it was made when the module was first imported
+        monkeypatch.setattr(questions._console, name, count)
 
 
 @pytest.fixture(scope="module")
