@@ -19,6 +19,8 @@ SCORES: Mapping[str, str] = {
     "significance": "tests.quality.significance:score",
     "leaks": "tests.quality.leaks:score",
     "goroutines": "tests.quality.goroutine_leaks:score",
+    "regressions": "tests.quality.regressions:score",
+    "hotspots": "tests.quality.hotspots:score",
 }
 """What can be scored, by name: a function of seeds that yields rows. To score more, add a line."""
 
