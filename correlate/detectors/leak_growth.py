@@ -7,8 +7,9 @@ import numpy as np
 
 from correlate.detectors import series_guards
 from correlate.detectors.leak_daily import beside_daily_cycle, daily_wave, same_hour
-from correlate.detectors.leak_forecast import Growth, Outlook, outlook, straight_part
+from correlate.detectors.leak_forecast import Outlook, outlook, straight_part
 from correlate.detectors.leak_load import served, smoothed, without_load
+from correlate.detectors.leak_mixtures import Growth
 from correlate.detectors.leak_options import LeakOptions
 from correlate.detectors.leak_series import Windows
 from correlate.detectors.series_guards import Evidence
@@ -92,7 +93,7 @@ def _looks_at_load(evidence: Evidence, options: LeakOptions) -> tuple[Outlook | 
     """The outlook of the floors as they were measured, and beside a load of which nobody knows how much it does."""
     if evidence.load is None or np.array_equal(evidence.floors, evidence.raw_floors):
         return evidence.outlook, evidence.outlook
-    beside = _load_column(evidence)
+    beside = _load_columns(evidence)
     measured, free = (
         outlook(_growth(evidence, evidence.raw_floors, each), options.forecast_s) for each in (None, beside)
     )
@@ -107,9 +108,13 @@ def _growth(evidence: Evidence, floors: F64, beside: F64 | None = None) -> Growt
     return Growth(floors, evidence.strata, evidence.clocks, evidence.grain, beside)
 
 
-def _load_column(evidence: Evidence) -> F64 | None:
-    spread = 0.0 if evidence.load is None else float(np.ptp(evidence.load))
-    return None if evidence.load is None or spread <= 0 else (evidence.load / spread)[:, None]
+def _load_columns(evidence: Evidence) -> F64 | None:
+    """The load and its change from window to window: floors are lowest at one edge of a window when load moves."""
+    load = evidence.load
+    if load is None or float(np.ptp(load)) <= 0:
+        return None
+    changes = np.gradient(load)
+    return np.column_stack([load / float(np.ptp(load)), changes / max(float(np.ptp(changes)), 1e-9)])
 
 
 def gather(floors: F64, load: F64 | None, windows: Windows, options: LeakOptions) -> Evidence | None:
@@ -176,7 +181,7 @@ def pace(evidence: Evidence) -> Slope:
     With too few points for that, or where nothing of the kind is left, it is Sen's slope, whose interval knows noise
     only.
     """
-    found = straight_part(_growth(evidence, evidence.raw_floors, _load_column(evidence)))
+    found = straight_part(_growth(evidence, evidence.raw_floors, _load_columns(evidence)))
     return found if found is not None and found.per_s > 0 else evidence.trend.slope
 
 

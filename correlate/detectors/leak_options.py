@@ -16,8 +16,7 @@ class LeakOptions:
         warm_up_s: what is ignored after a start or a deploy.
         lookback_s: no more than this much is judged.
         watch_observed_s: the least time after warm-up before a watch.
-        page_observed_s: the least time after warm-up before a page on a call site.
-        total_observed_s: the same where only the memory of the whole process tells.
+        page_observed_s: the least time after warm-up before a page.
         outside_observed_s: the same where heap profiles are there and no call site grows.
         confirm_s: a page must have been due this long ago already.
         urgent_observed_s: the least time before a page when the limit is near.
@@ -43,8 +42,7 @@ class LeakOptions:
     warm_up_s: float = 2 * HOUR_S
     lookback_s: float = 24 * HOUR_S
     watch_observed_s: float = 4 * HOUR_S
-    page_observed_s: float = 10 * HOUR_S
-    total_observed_s: float = 12 * HOUR_S
+    page_observed_s: float = 12 * HOUR_S
     outside_observed_s: float = 20 * HOUR_S
     confirm_s: float = 1 * HOUR_S
     urgent_observed_s: float = 4 * HOUR_S

@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from correlate.detectors.trend import F64, I64
 
@@ -50,7 +51,7 @@ def rising_steps(base: F64, floors: F64, strata: I64, grain: float) -> I64:
     return np.array(cuts[: int(last[-1]) + 1 if last.size else 0], dtype=np.int64) + 1
 
 
-def _best(free: F64, left: F64, within: F64) -> int:
+def _best(free: F64, left: F64, within: npt.NDArray[np.bool_]) -> int:
     """The column that explains most of what is left, of those that rise."""
     power, along = (free**2).sum(axis=0), free.T @ left
     known = within & (along > 0) & (power > _LEAST_POWER)

@@ -40,7 +40,6 @@ def judge_total(series: MemorySeries, options: LeakOptions = PRODUCTION) -> Verd
 
 def explain_total(series: MemorySeries, options: LeakOptions = PRODUCTION) -> Assessment:
     """The same with every guard consulted, also when the answer is silence."""
-    options = replace(options, page_observed_s=options.total_observed_s)
     found = _look(series, options)
     if found.tier is not Tier.PAGE:
         return found

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from correlate.detectors.leak_forecast import Outlook
-from correlate.detectors.leak_options import HOUR_S, LeakOptions
+from correlate.detectors.leak_options import LeakOptions
 from correlate.detectors.trend import F64, I64, Trend, sen
 from correlate.model.verdicts import Guard
 from correlate.units import human
@@ -146,8 +146,8 @@ def load(evidence: Evidence, measured: Outlook | None, free: Outlook | None, opt
     apart = evidence.load_along_ratio < _LOAD_ALONG_RATIO
     enough = max(measured.likely_growth, free.sure_growth) >= options.page_growth
     reason = (
-        f"{evidence.load_along_ratio:.0%} of the load's changes are a rise with time; {measured.likely_growth:.4g} more "
-        f"likely as measured, {free.sure_growth:.4g} sure beside the load"
+        f"{evidence.load_along_ratio:.0%} of the load's changes are a rise with time; "
+        f"{measured.likely_growth:.4g} more likely as measured, {free.sure_growth:.4g} sure beside the load"
     )
     return Guard("load", apart and enough, reason)
 

@@ -1,7 +1,8 @@
 """Memory series whose truth is known: a leak of so many bytes per hour, or a harmless shape that looks like one.
 
 Shapes follow what real services do: garbage-collected saw-tooth, warm-up, cache fill, daily load, steps, restarts,
-scaling, gaps. Thresholds were chosen on the shapes of `TUNING` with seeds 0 to 29; see `memory_shapes` for the others.
+scaling, gaps (`memory_shapes`), and what runtimes, caches and traffic do (`memory_systems`). Which of them constants
+were chosen on is said there and in `tests/quality/leaks.py`.
 """
 
 from collections.abc import Iterator

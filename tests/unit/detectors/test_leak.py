@@ -120,6 +120,36 @@ def test_memory_and_heap_give_one_verdict() -> None:
     assert judge(series(BASE), None) is None
 
 
+def test_growth_outside_of_the_heap_takes_a_day_to_page() -> None:
+    """What no call site holds is most often an allocator's: sixteen hours are a watch, a day or a near limit a page."""
+    still, load = heap(leak_mb=0.0), np.full(HOURS.size, 100.0)
+    early = START_NS + 16 * 3600 * 10**9
+    for memory, until, tier in (
+        (series(LEAK, requests=load), early, Tier.WATCH),
+        (series(LEAK, requests=load), START_NS + 24 * 3600 * 10**9, Tier.PAGE),
+        (series(BASE + 30 * MB * HOURS, requests=load, limit_bytes=740 * MB), early, Tier.PAGE),
+    ):
+        alone, verdict = judge(memory.until(until), None), judge(memory.until(until), still.until(until))
+        assert alone is not None
+        assert verdict is not None
+        assert (alone.tier, verdict.tier) == (Tier.PAGE, tier)
+        assert "outside" in verdict.headline
+
+
+def test_heap_profiles_that_have_just_begun_hold_nothing_back() -> None:
+    """An hour of them says nothing about where memory grows."""
+    late = heap(leak_mb=0.0)
+    fresh = SiteSeries(
+        replace(late.total, time_ns=late.total.time_ns[-60:], bytes=late.total.bytes[-60:]),
+        late.by_site[:, -60:],
+        late.sites,
+    )
+    memory = series(LEAK, requests=np.full(HOURS.size, 100.0))
+    verdict = judge(memory.until(START_NS + 16 * 3600 * 10**9), fresh)
+    assert verdict is not None
+    assert verdict.tier is Tier.PAGE
+
+
 def test_options_keep_their_sense_on_another_clock() -> None:
     """The demo judges two minutes as production judges a day."""
     scaled = PRODUCTION.scaled(0.5)

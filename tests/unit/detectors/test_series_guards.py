@@ -8,7 +8,7 @@ import pytest
 from correlate.detectors.leak import PRODUCTION, MemorySeries, explain_total
 from correlate.detectors.leak_options import HOUR_S
 from correlate.model.verdicts import Tier
-from tests.support.memory_series import HOURS, MB, series
+from tests.support.memory_series import HOURS, MB, START_NS, series
 
 BASE = np.full(HOURS.size, 200 * MB)
 T = HOURS
@@ -30,12 +30,11 @@ SHAPES = {
     "coverage": series(np.where(T % 6 < 3.8, np.nan, BASE + 5 * MB * T)),
     "significance": series(wander()),
     "size": series(BASE + 0.3 * MB * T),
-    "plateau": series(BASE + 20 * MB * np.minimum(T, 14)),
-    "step": series(BASE + 80 * MB * (T > 15) + 2 * MB * T),
     "saw-tooth": series(np.where((T > 18) & (T < 19), BASE, BASE + 5 * MB * T)),
-    "load": series(BASE + 10 * MB * T, requests=100 + 5 * T),
-    "pace": series(BASE + 1.2 * MB * T),
+    "lasting": series(BASE + 20 * MB * np.minimum(T, 14)),
+    "forecast": series(BASE + 1.2 * MB * T),
     "daily": series((BASE + 60 * MB * np.sin(2 * np.pi * (T - 10) / 24))[:900]),
+    "load": series(BASE + 10 * MB * T, requests=100 + 5 * T),
 }
 """By the guard that catches it."""
 
@@ -44,6 +43,32 @@ SHAPES = {
 def test_only_this_guard_catches_its_shape(guard: str) -> None:
     """Without the guard the shape would be reported; with it there is no page."""
     assert failing(SHAPES[guard]) == [guard]
+
+
+SLOWING = {
+    "a cache that fills": 150 * (1 - np.exp(-T / 7)),
+    "fragmentation": 15 * np.sqrt(T),
+    "distinct keys": 25 * np.log1p(5 * T),
+    "a move of customers": 150 / (1 + np.exp((12 - T) / 1.5)),
+    "features switched on": 40.0 * (T > 5) + 30 * (T > 11) + 40 * (T > 17),
+    "a step": 80.0 * (T > 15),
+}
+
+
+@pytest.mark.parametrize("shape", SLOWING)
+def test_growth_that_will_end_never_pages(shape: str) -> None:
+    """At no time of the day, whatever it looked like until then, and also with a load to blame."""
+    for requests in (None, np.full(T.size, 100.0) + 20 * np.sin(T)):
+        memory = series(BASE + MB * SLOWING[shape], requests=requests)
+        tiers = [explain_total(memory.until(START_NS + hours * 3600 * 10**9)).tier for hours in range(2, 25, 2)]
+        assert Tier.PAGE not in tiers
+
+
+@pytest.mark.parametrize("shape", SLOWING)
+def test_a_leak_beneath_it_pages(shape: str) -> None:
+    """10 MB/h more are told from any of them by the end of the day."""
+    requests = np.full(T.size, 100.0) + 20 * np.sin(T)
+    assert explain_total(series(BASE + MB * (SLOWING[shape] + 10 * T), requests=requests)).tier is Tier.PAGE
 
 
 def test_a_page_must_have_been_due_before() -> None:
@@ -63,5 +88,6 @@ def test_a_plain_leak_passes_all() -> None:
 
 
 def test_creep_is_a_watch() -> None:
-    """Growth with the root of time bends: held back from paging by its bend alone."""
-    assert failing(series(BASE + 45 * MB * np.sqrt(T))) == ["bend"]
+    """Growth with the root of time goes on, but too slowly for anybody to get up."""
+    found = explain_total(series(BASE + 15 * MB * np.sqrt(T)))
+    assert (found.tier, failing(series(BASE + 15 * MB * np.sqrt(T)))) == (Tier.WATCH, ["forecast"])
